@@ -1,0 +1,41 @@
+// Every kernel file of this folder, embedded as bytes. A test compares this list with the folder.
+#include "tilecl_kernels.h"
+
+static const unsigned char common_storage[] = {
+#embed "common/storage.clh"
+};
+static const unsigned char attention_attention[] = {
+#embed "attention/attention.cl"
+};
+static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
+#embed "linear_cross_entropy/linear_cross_entropy.cl"
+};
+static const unsigned char quantized_matmul_quantized_matmul[] = {
+#embed "quantized_matmul/quantized_matmul.cl"
+};
+static const unsigned char quantized_matmul_quantize[] = {
+#embed "quantized_matmul/quantize.cl"
+};
+static const unsigned char probe_inline_ptx[] = {
+#embed "probe/inline_ptx.nvidia.cl"
+};
+static const unsigned char probe_wgmma[] = {
+#embed "probe/wgmma.hopper.cl"
+};
+
+#define FILE_ENTRY(path, array) {path, array, sizeof array}
+
+static const tilecl_kernel_file files[] = {
+    FILE_ENTRY("common/storage.clh", common_storage),
+    FILE_ENTRY("attention/attention.cl", attention_attention),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
+    FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
+    FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
+    FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
+    FILE_ENTRY("probe/wgmma.hopper.cl", probe_wgmma),
+};
+
+const tilecl_kernel_file *tilecl_kernel_files(size_t *count) {
+  *count = sizeof files / sizeof files[0];
+  return files;
+}

@@ -1,0 +1,85 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target is built in Swift 6 mode, with warnings as errors and explicit imports.
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let package = Package(
+  name: "TileCL",
+  products: [
+    .library(name: "TileCL", targets: ["TileCL"]),
+    .library(name: "TileCLRuntime", targets: ["TileCLRuntime"]),
+    .executable(name: "tilecl", targets: ["TileCLTool"]),
+    .executable(name: "tilecl-demo", targets: ["TileCLDemo"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
+  ],
+  targets: [
+    // The OpenCL loader, opened at run time: a machine without one still starts every program.
+    .target(name: "COpenCL", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+    // Every file under Kernels/, embedded as bytes.
+    .target(
+      name: "CTileCLKernels",
+      path: "Kernels",
+      exclude: ["attention", "common", "linear_cross_entropy", "probe", "quantized_matmul"],
+      sources: ["embed.c"],
+      publicHeadersPath: "include"
+    ),
+    .target(name: "TileCLCore", swiftSettings: strict),
+    .target(
+      name: "TileCLRuntime",
+      dependencies: [
+        "COpenCL", "CTileCLKernels", "TileCLCore", .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict
+    ),
+    .target(name: "TileCLReference", dependencies: ["TileCLCore"], swiftSettings: strict),
+    .target(
+      name: "TileCL",
+      dependencies: [
+        "TileCLCore", "TileCLReference", "TileCLRuntime",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict
+    ),
+    .target(name: "TileCLConformance", dependencies: ["TileCL"], swiftSettings: strict),
+    .executableTarget(
+      name: "TileCLTool",
+      dependencies: [
+        "TileCL", "TileCLConformance",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: strict
+    ),
+    // libpng reads and writes the demo's pictures; nothing else links it.
+    .systemLibrary(
+      name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .executableTarget(
+      name: "TileCLDemo",
+      dependencies: ["CPNG", "TileCL"],
+      swiftSettings: strict
+    ),
+    .testTarget(name: "TileCLCoreTests", dependencies: ["TileCLCore"], swiftSettings: strict),
+    .testTarget(
+      name: "TileCLRuntimeTests", dependencies: ["TileCLRuntime", "COpenCL"], swiftSettings: strict),
+    .testTarget(
+      name: "TileCLReferenceTests", dependencies: ["TileCLReference"], swiftSettings: strict),
+    .testTarget(
+      name: "TileCLTests", dependencies: ["TileCL", "TileCLConformance"],
+      exclude: ["Goldens"], swiftSettings: strict),
+    .testTarget(
+      name: "TileCLToolTests", dependencies: ["TileCLTool", "TileCLConformance"],
+      swiftSettings: strict),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .gnu2x
+)
