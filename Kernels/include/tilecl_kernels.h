@@ -5,9 +5,9 @@
 
 /// One embedded file of the folder Kernels.
 typedef struct {
-  const char *path;          ///< Path below Kernels, with forward slashes.
-  const unsigned char *text; ///< UTF-8, not terminated.
-  size_t length;             ///< In bytes.
+  const char *_Nonnull path;          ///< Path below Kernels, with forward slashes.
+  const unsigned char *_Nonnull text; ///< UTF-8, not terminated.
+  size_t length;                      ///< In bytes.
 } tilecl_kernel_file;
 
 /// All embedded files; `*count` receives how many.

@@ -2,49 +2,50 @@
 #define COPENCL_H
 
 #define CL_TARGET_OPENCL_VERSION 300
+#define CL_USE_DEPRECATED_OPENCL_1_2_APIS
 #include <CL/cl.h>
 #include <CL/cl_ext.h>
 
 /// The OpenCL functions that TileCL calls, looked up in the loader at run time.
 ///
 /// Linking the loader would keep a program from starting on a machine without OpenCL; this table makes its absence a
-/// value instead. After a successful load every member is set.
+/// value instead. A table must not be used unless `copencl_load` returned 1 for it.
 typedef struct {
-  __typeof__(clGetPlatformIDs) *_Nullable getPlatformIDs;
-  __typeof__(clGetPlatformInfo) *_Nullable getPlatformInfo;
-  __typeof__(clGetDeviceIDs) *_Nullable getDeviceIDs;
-  __typeof__(clGetDeviceInfo) *_Nullable getDeviceInfo;
-  __typeof__(clCreateContext) *_Nullable createContext;
-  __typeof__(clReleaseContext) *_Nullable releaseContext;
-  __typeof__(clCreateCommandQueue) *_Nullable createCommandQueue;
-  __typeof__(clReleaseCommandQueue) *_Nullable releaseCommandQueue;
-  __typeof__(clCreateBuffer) *_Nullable createBuffer;
-  __typeof__(clReleaseMemObject) *_Nullable releaseMemObject;
-  __typeof__(clCreateProgramWithSource) *_Nullable createProgramWithSource;
-  __typeof__(clCreateProgramWithBinary) *_Nullable createProgramWithBinary;
-  __typeof__(clBuildProgram) *_Nullable buildProgram;
-  __typeof__(clGetProgramInfo) *_Nullable getProgramInfo;
-  __typeof__(clGetProgramBuildInfo) *_Nullable getProgramBuildInfo;
-  __typeof__(clReleaseProgram) *_Nullable releaseProgram;
-  __typeof__(clCreateKernel) *_Nullable createKernel;
-  __typeof__(clReleaseKernel) *_Nullable releaseKernel;
-  __typeof__(clSetKernelArg) *_Nullable setKernelArg;
-  __typeof__(clGetKernelInfo) *_Nullable getKernelInfo;
-  __typeof__(clGetKernelWorkGroupInfo) *_Nullable getKernelWorkGroupInfo;
-  __typeof__(clEnqueueNDRangeKernel) *_Nullable enqueueNDRangeKernel;
-  __typeof__(clEnqueueReadBuffer) *_Nullable enqueueReadBuffer;
-  __typeof__(clEnqueueWriteBuffer) *_Nullable enqueueWriteBuffer;
-  __typeof__(clEnqueueCopyBuffer) *_Nullable enqueueCopyBuffer;
-  __typeof__(clEnqueueFillBuffer) *_Nullable enqueueFillBuffer;
-  __typeof__(clEnqueueMapBuffer) *_Nullable enqueueMapBuffer;
-  __typeof__(clEnqueueUnmapMemObject) *_Nullable enqueueUnmapMemObject;
-  __typeof__(clWaitForEvents) *_Nullable waitForEvents;
-  __typeof__(clGetEventInfo) *_Nullable getEventInfo;
-  __typeof__(clGetEventProfilingInfo) *_Nullable getEventProfilingInfo;
-  __typeof__(clSetEventCallback) *_Nullable setEventCallback;
-  __typeof__(clReleaseEvent) *_Nullable releaseEvent;
-  __typeof__(clFlush) *_Nullable flush;
-  __typeof__(clFinish) *_Nullable finish;
+  __typeof__(clGetPlatformIDs) *_Nonnull getPlatformIDs;
+  __typeof__(clGetPlatformInfo) *_Nonnull getPlatformInfo;
+  __typeof__(clGetDeviceIDs) *_Nonnull getDeviceIDs;
+  __typeof__(clGetDeviceInfo) *_Nonnull getDeviceInfo;
+  __typeof__(clCreateContext) *_Nonnull createContext;
+  __typeof__(clReleaseContext) *_Nonnull releaseContext;
+  __typeof__(clCreateCommandQueue) *_Nonnull createCommandQueue;
+  __typeof__(clReleaseCommandQueue) *_Nonnull releaseCommandQueue;
+  __typeof__(clCreateBuffer) *_Nonnull createBuffer;
+  __typeof__(clReleaseMemObject) *_Nonnull releaseMemObject;
+  __typeof__(clCreateProgramWithSource) *_Nonnull createProgramWithSource;
+  __typeof__(clCreateProgramWithBinary) *_Nonnull createProgramWithBinary;
+  __typeof__(clBuildProgram) *_Nonnull buildProgram;
+  __typeof__(clGetProgramInfo) *_Nonnull getProgramInfo;
+  __typeof__(clGetProgramBuildInfo) *_Nonnull getProgramBuildInfo;
+  __typeof__(clReleaseProgram) *_Nonnull releaseProgram;
+  __typeof__(clCreateKernel) *_Nonnull createKernel;
+  __typeof__(clReleaseKernel) *_Nonnull releaseKernel;
+  __typeof__(clSetKernelArg) *_Nonnull setKernelArg;
+  __typeof__(clGetKernelInfo) *_Nonnull getKernelInfo;
+  __typeof__(clGetKernelWorkGroupInfo) *_Nonnull getKernelWorkGroupInfo;
+  __typeof__(clEnqueueNDRangeKernel) *_Nonnull enqueueNDRangeKernel;
+  __typeof__(clEnqueueReadBuffer) *_Nonnull enqueueReadBuffer;
+  __typeof__(clEnqueueWriteBuffer) *_Nonnull enqueueWriteBuffer;
+  __typeof__(clEnqueueCopyBuffer) *_Nonnull enqueueCopyBuffer;
+  __typeof__(clEnqueueFillBuffer) *_Nonnull enqueueFillBuffer;
+  __typeof__(clEnqueueMapBuffer) *_Nonnull enqueueMapBuffer;
+  __typeof__(clEnqueueUnmapMemObject) *_Nonnull enqueueUnmapMemObject;
+  __typeof__(clWaitForEvents) *_Nonnull waitForEvents;
+  __typeof__(clGetEventInfo) *_Nonnull getEventInfo;
+  __typeof__(clGetEventProfilingInfo) *_Nonnull getEventProfilingInfo;
+  __typeof__(clSetEventCallback) *_Nonnull setEventCallback;
+  __typeof__(clReleaseEvent) *_Nonnull releaseEvent;
+  __typeof__(clFlush) *_Nonnull flush;
+  __typeof__(clFinish) *_Nonnull finish;
 } copencl_table;
 
 /// Opens the first of the named libraries that loads and fills the table.

@@ -1,0 +1,70 @@
+public import TileCLCore
+
+extension Engine {
+  /// A tensor with a copy of host values.
+  ///
+  /// - Parameters:
+  ///   - values: As many values as the shape has, row by row.
+  ///   - shape: Sizes along the axes, outermost first; an empty shape is a scalar.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` when values and shape disagree, ``TileCLError/Code/limitExceeded`` above the
+  ///   device's limit for one buffer.
+  public func tensor<Element: TensorElement>(_ values: [Element], shape: [Int]) throws -> Tensor<Element> {
+    let tensor = try empty(Element.self, shape: shape)
+    guard values.count == tensor.count else {
+      throw TileCLError.invalid(
+        "values", "\(values.count) elements", allowed: "\(tensor.count) elements for shape \(shape)")
+    }
+    try values.withUnsafeBytes { try tensor.storage.write($0) }
+    return tensor
+  }
+
+  /// A tensor over host memory: in place on the reference backend and on devices that share memory with the host, given
+  /// page-aligned memory; a copy elsewhere.
+  ///
+  /// - Parameters:
+  ///   - memory: As many values as the shape has, row by row; nobody may write it while the tensor lives.
+  ///   - owner: Whatever keeps the memory, such as a mapped file; it is kept as long as the memory is used.
+  /// - Throws: As ``tensor(_:shape:)``.
+  public func tensor<Element: TensorElement>(
+    sharing memory: UnsafeMutableBufferPointer<Element>, shape: [Int], keepingAlive owner: some Sendable
+  ) throws -> Tensor<Element> {
+    let count = try Shape.elementCount(shape, argument: "tensor")
+    guard memory.count == count else {
+      throw TileCLError.invalid("memory", "\(memory.count) elements", allowed: "\(count) elements for shape \(shape)")
+    }
+    let bytes = UnsafeMutableRawBufferPointer(memory)
+    let storage: TensorStorage =
+      switch backend {
+      case .openCL(let context): .device(try context.makeBuffer(sharing: bytes, keepingAlive: owner), context.queue)
+      case .reference: .host(HostMemory(borrowing: bytes, owner: owner))
+      }
+    return Tensor(engine: self, storage: storage, shape: shape)
+  }
+
+  /// A tensor of zeros.
+  ///
+  /// - Throws: As ``tensor(_:shape:)``.
+  public func zeros<Element: TensorElement>(
+    _ type: Element.Type = Element.self, shape: [Int]
+  ) throws -> Tensor<Element> {
+    let tensor = try empty(type, shape: shape)
+    try tensor.storage.clear()
+    return tensor
+  }
+
+  /// A tensor with unspecified values, to be written by an operation.
+  ///
+  /// - Throws: As ``tensor(_:shape:)``.
+  public func empty<Element: TensorElement>(
+    _ type: Element.Type = Element.self, shape: [Int]
+  ) throws -> Tensor<Element> {
+    let count = try Shape.elementCount(shape, argument: "tensor")
+    let byteCount = try checkedProduct([count, Element.dtype.byteCount], argument: "tensor")
+    let storage: TensorStorage =
+      switch backend {
+      case .openCL(let context): .device(try context.makeBuffer(byteCount: byteCount), context.queue)
+      case .reference: .host(try HostMemory(byteCount: byteCount))
+      }
+    return Tensor(engine: self, storage: storage, shape: shape)
+  }
+}

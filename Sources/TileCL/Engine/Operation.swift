@@ -1,0 +1,6 @@
+/// The operations of this package; a raw value is the stem of the operation's files.
+public enum Operation: String, Hashable, Sendable, CaseIterable, Codable {
+  case attention
+  case linearCrossEntropy = "linear_cross_entropy"
+  case quantizedMatmul = "quantized_matmul"
+}

@@ -1,0 +1,3 @@
+@_exported public import TileCLCore
+@_exported public import TileCLReference
+@_exported public import TileCLRuntime

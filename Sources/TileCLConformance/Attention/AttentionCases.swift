@@ -1,0 +1,5 @@
+import TileCL
+
+public enum AttentionCases {
+  public static let all: [ConformanceCase] = []
+}

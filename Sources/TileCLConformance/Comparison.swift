@@ -1,0 +1,99 @@
+public import TileCL
+
+/// Candidate values held against an oracle.
+///
+/// The rule for real numbers comes from the tests of FlexAttention (mean error at most 1.1 times that of a plain
+/// evaluation in the same dtype, 10 times in fp32) and FlashAttention (largest error at most twice). Errors below
+/// half a unit in the last place of the largest value are always allowed, since no result of that dtype can be better.
+public struct Comparison: Sendable, CustomStringConvertible {
+  /// What was compared, such as "output" or "lse".
+  public let what: String
+  public let passed: Bool
+  /// Errors and bounds, and the first place that is wrong.
+  public let description: String
+
+  /// Compares real numbers.
+  ///
+  /// - Parameters:
+  ///   - what: A name for the report.
+  ///   - candidate: What the engine computed.
+  ///   - oracle: The truth, computed in fp64 from the stored inputs.
+  ///   - baseline: A plain evaluation in the same dtype: fp32 accumulation, results rounded to the dtype.
+  ///   - dtype: The dtype in which the candidate is stored.
+  public static func floating(
+    _ what: String, candidate: [Float], oracle: [Double], baseline: [Float], dtype: DType
+  ) -> Comparison {
+    guard candidate.count == oracle.count, baseline.count == oracle.count else {
+      return Comparison(
+        what: what, passed: false,
+        description: "\(what): \(candidate.count) values, oracle \(oracle.count), baseline \(baseline.count)")
+    }
+    // Infinities and NaN stand for themselves and must be at the same places.
+    for (index, (value, truth)) in zip(candidate, oracle).enumerated()
+    where !truth.isFinite && !(truth.isNaN ? value.isNaN : Double(value) == truth) || truth.isFinite && !value.isFinite {
+      return Comparison(what: what, passed: false, description: "\(what)[\(index)] is \(value), should be \(truth)")
+    }
+    let largest = oracle.lazy.filter(\.isFinite).map(abs).max() ?? 0
+    let floor = largest * dtype.unitRoundoff
+    let error = Errors(candidate, oracle)
+    let allowed = Errors(baseline, oracle)
+    let meanBound = max(allowed.mean * (dtype == .float32 ? 10 : 1.1), floor)
+    // fp32 baselines err by a few units; twice a lucky baseline would be no bound at all.
+    let maximumBound = max(allowed.maximum * 2, floor * (dtype == .float32 ? 32 : 2))
+    let passed = error.mean <= meanBound && error.maximum <= maximumBound
+    return Comparison(
+      what: what, passed: passed,
+      description: "\(what): mean error \(error.mean) (bound \(meanBound)), "
+        + "largest \(error.maximum) at \(error.place) (bound \(maximumBound))")
+  }
+
+  /// Compares values that must be equal.
+  public static func exact<Value: Equatable & Sendable>(
+    _ what: String, candidate: [Value], expected: [Value]
+  ) -> Comparison {
+    guard candidate.count == expected.count else {
+      return Comparison(
+        what: what, passed: false, description: "\(what): \(candidate.count) values, should be \(expected.count)")
+    }
+    if let index = candidate.indices.first(where: { candidate[$0] != expected[$0] }) {
+      return Comparison(
+        what: what, passed: false,
+        description: "\(what)[\(index)] is \(candidate[index]), should be \(expected[index])")
+    }
+    return Comparison(what: what, passed: true, description: "\(what): \(candidate.count) values equal")
+  }
+
+  private struct Errors {
+    var mean = 0.0
+    var maximum = 0.0
+    var place = 0
+
+    init(_ values: [Float], _ oracle: [Double]) {
+      var sum = 0.0
+      var count = 0
+      for (index, (value, truth)) in zip(values, oracle).enumerated() where truth.isFinite {
+        // A baseline may overflow where the truth does not; it then bounds nothing, which infinity says.
+        let error = value.isNaN ? Double.infinity : abs(Double(value) - truth)
+        sum += error
+        count += 1
+        if error > maximum {
+          maximum = error
+          place = index
+        }
+      }
+      mean = count == 0 ? 0 : sum / Double(count)
+    }
+  }
+}
+
+extension DType {
+  /// Half the distance from 1 to the next number: the largest relative error of one rounding.
+  public var unitRoundoff: Double {
+    switch self {
+    case .float32: 0x1p-24
+    case .float16: 0x1p-11
+    case .bfloat16: 0x1p-8
+    case .int8, .uint8, .int32: 0
+    }
+  }
+}

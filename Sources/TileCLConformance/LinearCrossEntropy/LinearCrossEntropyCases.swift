@@ -1,0 +1,5 @@
+import TileCL
+
+public enum LinearCrossEntropyCases {
+  public static let all: [ConformanceCase] = []
+}

@@ -1,0 +1,5 @@
+import TileCL
+
+public enum QuantizedMatmulCases {
+  public static let all: [ConformanceCase] = []
+}

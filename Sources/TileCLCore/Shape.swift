@@ -1,0 +1,45 @@
+/// The product of sizes.
+///
+/// - Parameters:
+///   - factors: Sizes; the product of none is 1.
+///   - argument: What the error names.
+/// - Throws: ``TileCLError/Code/limitExceeded`` when the product passes the range of `Int`.
+public func checkedProduct(_ factors: [Int], argument: String) throws -> Int {
+  var product = 1
+  for factor in factors {
+    let (partial, overflow) = product.multipliedReportingOverflow(by: factor)
+    guard !overflow else {
+      throw TileCLError(
+        .limitExceeded, "\(argument) of sizes \(factors) has more elements than a 64-bit integer counts",
+        argument: argument, hint: "use smaller sizes")
+    }
+    product = partial
+  }
+  return product
+}
+
+/// Facts about shapes: sizes along axes, outermost first.
+public enum Shape {
+  /// How many elements a tensor of that shape has.
+  ///
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 1, ``TileCLError/Code/limitExceeded`` for a count that no
+  ///   64-bit integer holds.
+  public static func elementCount(_ shape: [Int], argument: String) throws -> Int {
+    for (axis, size) in shape.enumerated() where size < 1 {
+      throw TileCLError.invalid(
+        "\(argument).shape[\(axis)]", size, allowed: "1 or more", hint: "a tensor without elements is not supported")
+    }
+    return try checkedProduct(shape, argument: argument)
+  }
+
+  /// Strides, in elements, of a tensor whose last axis is contiguous and whose rows follow each other.
+  ///
+  /// The shape must have passed ``elementCount(_:argument:)``.
+  public static func rowMajorStrides(_ shape: [Int]) -> [Int] {
+    var strides = [Int](repeating: 1, count: shape.count)
+    for axis in strides.indices.dropLast().reversed() {
+      strides[axis] = strides[axis + 1] * shape[axis + 1]
+    }
+    return strides
+  }
+}

@@ -1,0 +1,63 @@
+import TileCLCore
+
+/// Builds OpenCL C for NVIDIA's `sm_90a`, whose instructions the driver refuses in OpenCL C.
+///
+/// NVIDIA's driver compiles OpenCL C to PTX for `.target sm_90`, which lacks `wgmma` and `setmaxnreg`, and has no option
+/// for another target. It hands that PTX out as the program's binary, though, and takes PTX back. So:
+///
+/// 1. The kernel writes such instructions as PTX comments in inline assembly, `__asm volatile("//@90a wgmma...\n" : ...)`;
+///    the first build puts registers into the comment and passes.
+/// 2. The PTX is rewritten (``rewrite(_:)``): the target becomes `sm_90a`, and the prefix `//@90a ` goes.
+/// 3. The result is built as a program binary.
+///
+/// Seen with driver 580.159.04. Because no document promises any of this, ``Probes/wgmma`` runs a kernel that went this
+/// way, and compares its numbers, before anything relies on it.
+enum Retargeting {
+  /// What stands before an instruction for `sm_90a`.
+  static let marker = "//@90a "
+
+  static func build(
+    _ text: String, options: String, name: String, context: ContextHandle
+  ) throws -> (program: ProgramHandle, log: String) {
+    guard context.device.capabilities.nvidia?.isHopper == true else {
+      var error = TileCLError(
+        .unsupported, "\(name) is built for NVIDIA Hopper, and this device is something else", argument: "target",
+        hint: "use the portable kernel")
+      error.device = context.device.name
+      throw error
+    }
+    let first = try ProgramHandle.compiling(text, context: context)
+    let firstLog = try first.build(options, name: name)
+    let rewritten = try rewrite(try first.binary())
+    let second = try ProgramHandle.loading(rewritten, context: context)
+    let secondLog = try second.build(options, name: name)
+    return (second, [firstLog, secondLog].filter { !$0.isEmpty }.joined(separator: "\n"))
+  }
+
+  /// PTX for `sm_90` with marked comments, as PTX for `sm_90a` with instructions.
+  ///
+  /// A kernel of fixed work-group size also gets `.minnctapersm 1`, without which `setmaxnreg` is ignored.
+  ///
+  /// - Throws: ``TileCLError/Code/unsupported`` when the binary is not PTX for `sm_90`.
+  static func rewrite(_ binary: [UInt8]) throws -> [UInt8] {
+    // The driver ends its PTX with a zero byte.
+    let text = String(decoding: binary.prefix { $0 != 0 }, as: UTF8.self)
+    var isRetargeted = false
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
+      let trimmed = line.drop { $0 == " " || $0 == "\t" }
+      if trimmed.hasPrefix(".target sm_90"), !isRetargeted {
+        isRetargeted = true
+        return [".target sm_90a" + trimmed.dropFirst(".target sm_90".count)]
+      }
+      if trimmed.hasPrefix(marker) { return [String(trimmed.dropFirst(marker.count))] }
+      if trimmed.hasPrefix(".reqntid") { return [".minnctapersm 1", String(line)] }
+      return [String(line)]
+    }
+    guard isRetargeted else {
+      throw TileCLError(
+        .unsupported, "the driver's program binary is not PTX for sm_90, so it cannot be retargeted",
+        hint: "use the portable kernel, and report the driver's version")
+    }
+    return Array(lines.joined(separator: "\n").utf8)
+  }
+}
