@@ -69,15 +69,19 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(name: "TileCLCoreTests", dependencies: ["TileCLCore"], swiftSettings: strict),
+    .target(
+      name: "TileCLTestSupport", dependencies: ["TileCL"], path: "Tests/TileCLTestSupport", swiftSettings: strict),
     .testTarget(
-      name: "TileCLRuntimeTests", dependencies: ["TileCLRuntime", "COpenCL"], swiftSettings: strict),
+      name: "TileCLRuntimeTests",
+      dependencies: ["TileCL", "TileCLRuntime", "TileCLTestSupport", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: strict),
     .testTarget(
       name: "TileCLReferenceTests", dependencies: ["TileCLReference"], swiftSettings: strict),
     .testTarget(
-      name: "TileCLTests", dependencies: ["TileCL", "TileCLConformance"],
+      name: "TileCLTests", dependencies: ["TileCL", "TileCLConformance", "TileCLTestSupport"],
       exclude: ["Goldens"], swiftSettings: strict),
     .testTarget(
-      name: "TileCLToolTests", dependencies: ["TileCLTool", "TileCLConformance"],
+      name: "TileCLToolTests", dependencies: ["TileCLTool", "TileCLConformance", "TileCLTestSupport"],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],

@@ -46,12 +46,15 @@ public protocol FloatingPointElement: TensorElement {
 
 extension Float: FloatingPointElement {
   public static var dtype: DType { .float32 }
+  // Disfavoured so that `doubles.map(Float.init)` still means the standard initializer.
+  @_disfavoredOverload
   public init(rounding value: Double) { self = Float(value) }
   public var floatValue: Float { self }
 }
 
 extension Float16: FloatingPointElement {
   public static var dtype: DType { .float16 }
+  @_disfavoredOverload
   public init(rounding value: Double) { self = Float16(value) }
   public var floatValue: Float { Float(self) }
 }

@@ -26,7 +26,9 @@ public final class Context: Sendable {
     handle = try ContextHandle(device: device)
     pool = BufferPool(context: handle, maximumAllocation: environment.maximumAllocation)
     queue = try Queue(context: handle, profiling: environment.profiling)
-    programs = ProgramStore(context: handle, environment: environment, logger: logger)
+    // PoCL caches what it builds, and asking it for binaries compiles once more.
+    let cache = device.platform.isPoCL ? nil : environment.cacheDirectory.map(ProgramCache.init(directory:))
+    programs = ProgramStore(context: handle, environment: environment, logger: logger, cache: cache)
     self.environment = environment
     self.logger = logger
   }

@@ -16,12 +16,11 @@ final class ProgramStore: Sendable {
   private let cache: ProgramCache?
   private let slots = Mutex<[ProgramSource: Slot]>([:])
 
-  init(context: ContextHandle, environment: Environment, logger: Logger) {
+  init(context: ContextHandle, environment: Environment, logger: Logger, cache: ProgramCache?) {
     self.context = context
     self.environment = environment
     self.logger = logger
-    // PoCL caches what it builds, and asking it for binaries compiles once more.
-    cache = context.device.platform.isPoCL ? nil : environment.cacheDirectory.map(ProgramCache.init(directory:))
+    self.cache = cache
   }
 
   func program(_ source: ProgramSource) throws -> Program {

@@ -1,0 +1,57 @@
+import Testing
+import TileCL
+import TileCLConformance
+import TileCLTestSupport
+
+@Suite struct ConformanceTests {
+  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: ConformanceCase.all)
+  func openCL(_ conformance: ConformanceCase) throws {
+    try run(conformance, on: #require(TestEngines.openCL))
+  }
+
+  @Test(arguments: ConformanceCase.all)
+  func reference(_ conformance: ConformanceCase) throws {
+    try run(conformance, on: .reference)
+  }
+
+  @Test func namesAreUnique() {
+    #expect(Set(ConformanceCase.all.map(\.description)).count == ConformanceCase.all.count)
+  }
+
+  private func run(_ conformance: ConformanceCase, on engine: Engine) throws {
+    let comparisons = try conformance.run(on: engine)
+    #expect(!comparisons.isEmpty)
+    for comparison in comparisons { #expect(comparison.passed, "\(conformance): \(comparison)") }
+  }
+}
+
+@Suite struct ComparisonTests {
+  private let oracle: [Double] = [1, -2, 0.5, .infinity]
+
+  @Test func exactValuesPass() {
+    let values = oracle.map(Float.init)
+    #expect(Comparison.floating("x", candidate: values, oracle: oracle, baseline: values, dtype: .float32).passed)
+  }
+
+  @Test(arguments: [Float.nan, 1.1, .infinity, -1])
+  func wrongValuesFail(value: Float) {
+    let baseline = oracle.map(Float.init)
+    let candidate = [value] + baseline.dropFirst()
+    #expect(!Comparison.floating("x", candidate: candidate, oracle: oracle, baseline: baseline, dtype: .bfloat16).passed)
+  }
+
+  @Test func infinitiesMustMatch() {
+    let baseline = oracle.map(Float.init)
+    for wrong in [Float.greatestFiniteMagnitude, -.infinity, .nan] {
+      let candidate = baseline.dropLast() + [wrong]
+      #expect(!Comparison.floating("x", candidate: Array(candidate), oracle: oracle, baseline: baseline, dtype: .float32).passed)
+    }
+  }
+
+  @Test func countsMustMatch() {
+    #expect(!Comparison.floating("x", candidate: [1], oracle: [1, 2], baseline: [1, 2], dtype: .float32).passed)
+    #expect(!Comparison.exact("x", candidate: [1], expected: [1, 2]).passed)
+    #expect(!Comparison.exact("x", candidate: [1, 3], expected: [1, 2]).passed)
+    #expect(Comparison.exact("x", candidate: [1, 2], expected: [1, 2]).passed)
+  }
+}

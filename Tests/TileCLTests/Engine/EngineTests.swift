@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+import TileCL
+import TileCLTestSupport
+
+@Suite struct EngineTests {
+  @Test func theReferenceNeedsNoOpenCL() throws {
+    let engine = try Engine(environment: Environment(variables: ["TILECL_BACKEND": "reference"]))
+    #expect(engine.context == nil)
+    #expect(engine.name == "reference")
+    try engine.synchronize()
+  }
+
+  @Test func anUnknownDeviceIsAnErrorAndNoFallback() throws {
+    let environment = try Environment(variables: ["TILECL_DEVICE": "::abacus"])
+    let error = try #require(throws: TileCLError.self) { try Engine(environment: environment) }
+    #expect(error.code == .noDevice)
+  }
+
+  @Test(.enabled(if: !TestEngines.hasOpenCL))
+  func withoutOpenCLOnlyAutoFallsBack() throws {
+    #expect(try Engine(environment: Environment(variables: [:])).context == nil)
+    let error = try #require(throws: TileCLError.self) {
+      try Engine(environment: Environment(variables: ["TILECL_BACKEND": "opencl"]))
+    }
+    #expect(error.code == .noDevice)
+  }
+
+  @Test(.enabled(if: TestEngines.hasOpenCL))
+  func everyOperationHasAKernel() throws {
+    let context = try #require(TestEngines.openCL?.context)
+    for operation in TileCL.Operation.allCases {
+      let variant = try KernelTable.choose(operation, on: context)
+      #expect(variant.operation == operation)
+      for file in variant.files { #expect(try !KernelLibrary.text(file).isEmpty) }
+    }
+  }
+}
+
+@Suite(.serialized) struct TensorTests {
+  @Test(arguments: TestEngines.all)
+  func valuesRoundTrip(engine: Engine) throws {
+    #expect(try engine.tensor([1, 2, 3, 4, 5, 6] as [Float], shape: [2, 3]).array() == [1, 2, 3, 4, 5, 6])
+    #expect(try engine.tensor([-1, 7] as [Int32], shape: [2]).array() == [-1, 7])
+    #expect(try engine.tensor([0.5] as [Float16], shape: []).array() == [0.5])
+    #expect(try engine.tensor([BFloat16(3)], shape: [1]).array() == [BFloat16(3)])
+    #expect(try engine.zeros(UInt8.self, shape: [300]).array() == [UInt8](repeating: 0, count: 300))
+    #expect(try engine.zeros(Int8.self, shape: [3]).dtype == .int8)
+  }
+
+  @Test(arguments: TestEngines.all)
+  func views(engine: Engine) throws {
+    let tensor = try engine.tensor((0..<24).map(Float.init), shape: [2, 3, 4])
+    let transposed = try tensor.transposed(1, 2)
+    #expect(transposed.shape == [2, 4, 3])
+    #expect(!transposed.isContiguous)
+    #expect(try transposed.array().prefix(6) == [0, 4, 8, 1, 5, 9])
+    let slice = try transposed.sliced(axis: 1, range: 1..<3)
+    #expect(try slice.array() == [1, 5, 9, 2, 6, 10, 13, 17, 21, 14, 18, 22])
+    #expect(try slice.contiguous().reshaped([12]).array() == slice.array())
+    #expect(try tensor.reshaped([6, 4]).sliced(axis: 0, range: 5..<6).array() == [20, 21, 22, 23])
+  }
+
+  @Test(arguments: TestEngines.all)
+  func badArgumentsAreNamed(engine: Engine) throws {
+    func code(_ body: () throws -> some Any) -> (TileCLError.Code?, String?) {
+      do {
+        _ = try body()
+        return (nil, nil)
+      } catch let error as TileCLError {
+        return (error.code, error.argument)
+      } catch {
+        return (nil, "\(error)")
+      }
+    }
+    #expect(code { try engine.tensor([1] as [Float], shape: [2]) } == (.invalidArgument, "values"))
+    #expect(code { try engine.zeros(Float.self, shape: [4, 0]) } == (.invalidArgument, "tensor.shape[1]"))
+    #expect(code { try engine.zeros(Float.self, shape: [-3]) } == (.invalidArgument, "tensor.shape[0]"))
+    #expect(code { try engine.zeros(Float.self, shape: [1 << 40, 1 << 40]) } == (.limitExceeded, "tensor"))
+    let tensor = try engine.zeros(Float.self, shape: [2, 3])
+    #expect(code { try tensor.transposed(0, 2) } == (.invalidArgument, "second"))
+    #expect(code { try tensor.sliced(axis: 2, range: 0..<1) } == (.invalidArgument, "axis"))
+    #expect(code { try tensor.sliced(axis: 0, range: 1..<3) } == (.outOfRange, "range"))
+    #expect(code { try tensor.sliced(axis: 0, range: 1..<1) } == (.outOfRange, "range"))
+    #expect(code { try tensor.reshaped([7]) } == (.invalidArgument, "newShape"))
+    #expect(code { try tensor.transposed(0, 1).reshaped([6]) } == (.invalidArgument, "self"))
+  }
+
+  @Test(.enabled(if: TestEngines.hasOpenCL))
+  func tensorsOverTheDevicesLimitAreRefused() throws {
+    let device = try #require(TestEngines.openCL?.context?.device)
+    let engine = try Engine(device: device, environment: Environment(variables: ["TILECL_MAX_ALLOC": "4K"]))
+    #expect(try engine.zeros(Float.self, shape: [1024]).count == 1024)
+    let error = try #require(throws: TileCLError.self) { try engine.zeros(Float.self, shape: [1025]) }
+    #expect(error.code == .limitExceeded)
+    #expect(error.message.contains("4100") && error.message.contains("4096"))
+  }
+
+  @Test(arguments: TestEngines.all)
+  func sharedMemoryIsReadWhereItStands(engine: Engine) throws {
+    final class Owner: @unchecked Sendable {
+      let memory: UnsafeMutableBufferPointer<Float>
+      init() {
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 4096)
+        memory = UnsafeMutableBufferPointer(start: raw.bindMemory(to: Float.self, capacity: 1024), count: 1024)
+        memory.initialize(repeating: 2)
+      }
+      deinit { memory.deallocate() }
+    }
+    let owner = Owner()
+    let tensor = try engine.tensor(sharing: owner.memory, shape: [32, 32], keepingAlive: owner)
+    #expect(try tensor.array() == [Float](repeating: 2, count: 1024))
+    let error = #expect(throws: TileCLError.self) {
+      try engine.tensor(sharing: owner.memory, shape: [3], keepingAlive: owner)
+    }
+    #expect(error?.argument == "memory")
+  }
+}
+
+@Suite struct KernelFilesTests {
+  /// A file that is not embedded would work while edited and be missing when shipped.
+  @Test func everyKernelFileIsEmbedded() throws {
+    let here = URL(filePath: #filePath)
+    let root = here.deletingLastPathComponent().appending(path: "../../../Kernels").standardizedFileURL
+    let walk = try #require(FileManager.default.enumerator(at: root, includingPropertiesForKeys: nil))
+    let files = walk.compactMap { ($0 as? URL)?.path(percentEncoded: false) }
+      .filter { $0.hasSuffix(".cl") || $0.hasSuffix(".clh") }
+      .map { String($0.dropFirst(root.path(percentEncoded: false).count)) }
+      .map { $0.hasPrefix("/") ? String($0.dropFirst()) : $0 }
+    #expect(files.count > 3)
+    #expect(files.sorted() == KernelLibrary.paths)
+  }
+}
