@@ -1,0 +1,140 @@
+import ArgumentParser
+import TileCL
+
+/// `tilecl info`: what OpenCL offers here, and what TileCL makes of it.
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Shows platforms, devices, their capabilities, and which kernel each operation would use and why.")
+
+  @Flag(help: "Print as JSON.")
+  var json = false
+
+  func run() throws {
+    let report = try MachineReport(settings: ToolSettings())
+    print(json ? try prettyJSON(report) : report.text)
+  }
+}
+
+/// Everything that `tilecl info` tells.
+struct MachineReport: Encodable {
+  struct ProbeReport: Encodable {
+    let name: String
+    let isPresent: Bool
+    let reason: String
+  }
+
+  struct KernelReport: Encodable {
+    let operation: String
+    let kernel: String
+    let file: String
+    let isChosen: Bool
+    let reason: String
+  }
+
+  struct DeviceReport: Encodable {
+    let platform: String
+    let platformVersion: String
+    let name: String
+    let vendor: String
+    let kind: Device.Kind
+    let version: String
+    let driver: String
+    let isChosen: Bool
+    let capabilities: Capabilities
+    /// Empty, with `problem` set, when the device cannot be used.
+    let probes: [ProbeReport]
+    let kernels: [KernelReport]
+    let problem: String?
+  }
+
+  let chosen: String
+  let reason: String
+  let devices: [DeviceReport]
+
+  init(settings: ToolSettings) throws {
+    let engine = try settings.engine(nil)
+    chosen = engine.name
+    reason = engine.reason
+    // A machine without a loader has no devices, which is an answer.
+    let found = (try? Device.all()) ?? []
+    devices = found.map { device in
+      DeviceReport(device, isChosen: engine.context?.device == device, settings: settings)
+    }
+  }
+
+  var text: String {
+    let head = "chosen: \(chosen) (\(reason))"
+    guard !devices.isEmpty else { return head + "\nno OpenCL devices" }
+    return ([head] + devices.map(\.text)).joined(separator: "\n\n")
+  }
+}
+
+extension MachineReport.DeviceReport {
+  fileprivate init(_ device: Device, isChosen: Bool, settings: ToolSettings) {
+    platform = device.platform.name
+    platformVersion = device.platform.version
+    name = device.name
+    vendor = device.vendor
+    kind = device.kind
+    version = device.version
+    driver = device.driverVersion
+    self.isChosen = isChosen
+    capabilities = device.capabilities
+    do {
+      let context = try Context(device: device, environment: settings.environment, logger: settings.logger)
+      let answers = [("inline PTX", context.probes.inlinePTX), ("wgmma by retargeting", context.probes.wgmma)]
+      probes = answers.map { .init(name: $0, isPresent: $1.isPresent, reason: $1.reason) }
+      kernels = KernelTable.rows.map { row in
+        let verdict = KernelTable.verdict(row, on: context)
+        let choice = try? KernelTable.choose(row.operation, on: context)
+        return .init(
+          operation: row.operation.rawValue, kernel: row.name, file: row.file, isChosen: choice == row,
+          reason: verdict.reason)
+      }
+      problem = nil
+    } catch {
+      probes = []
+      kernels = []
+      problem = "\(error)"
+    }
+  }
+
+  fileprivate var text: String {
+    let limits = capabilities
+    var rows: [(String, String)] = [
+      ("platform", "\(platform), \(platformVersion)"),
+      ("type", kind.rawValue),
+      ("version", "\(version), \(limits.languageVersion), driver \(driver)"),
+      ("compute units", "\(limits.computeUnits) at \(limits.clockMegahertz) MHz"),
+      (
+        "memory",
+        "\(formatBytes(limits.globalMemory)), \(formatBytes(limits.maximumAllocation)) in one buffer, "
+          + "\(formatBytes(limits.localMemory)) local\(limits.sharesHostMemory ? ", shared with the host" : "")"
+      ),
+      ("work-group", "up to \(limits.maximumWorkGroupSize) items"),
+      (
+        "features",
+        [
+          "fp16 storage", limits.halfArithmetic ? "fp16 arithmetic" : nil, limits.doubleArithmetic ? "fp64" : nil,
+          limits.subgroups ? "subgroups" : nil, limits.integerDotProduct ? "integer dot product" : nil,
+        ].compactMap { $0 }.joined(separator: ", ")
+      ),
+    ]
+    if let nvidia = limits.nvidia {
+      rows.append(
+        (
+          "NVIDIA",
+          "compute capability \(nvidia.computeCapabilityMajor).\(nvidia.computeCapabilityMinor), "
+            + "warps of \(nvidia.warpSize)"
+        ))
+    }
+    if !limits.x86Features.isEmpty { rows.append(("x86", limits.x86Features.joined(separator: " "))) }
+    rows += probes.map { ($0.name, "\($0.isPresent ? "present" : "absent"): \($0.reason)") }
+    rows += kernels.map { ($0.operation, "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)") }
+    if let problem { rows.append(("cannot be used", problem)) }
+    let width = rows.map(\.0.count).max() ?? 0
+    let lines = rows.map { "  \($0)\(String(repeating: " ", count: width - $0.count))  \($1)" }
+    return (["\(name)\(isChosen ? "  (chosen)" : "")"] + lines).joined(separator: "\n")
+  }
+}

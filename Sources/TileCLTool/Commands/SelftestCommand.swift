@@ -1,0 +1,116 @@
+import ArgumentParser
+import TileCL
+import TileCLConformance
+
+/// `tilecl selftest`: runs the conformance cases and fails when one does.
+struct SelftestCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "selftest",
+    abstract: "Checks every operation on a device against the reference.",
+    discussion: "Ends with the line \"N passed, N failed\"; the exit status is 1 when a case failed.")
+
+  @Option(name: .customLong("op"), help: "Only this operation (repeatable): \(Self.operations).")
+  var names: [String] = []
+
+  @Option(help: "The device (platform:type:name-or-index), or \"reference\".")
+  var device: String?
+
+  @Option(help: "Only cases whose name contains this text.")
+  var filter: String?
+
+  @Flag(help: "Only small cases, for checkers that interpret kernels.")
+  var small = false
+
+  @Flag(help: "Print the result as JSON.")
+  var json = false
+
+  @Flag(name: .shortAndLong, help: "Print every case with its errors and bounds.")
+  var verbose = false
+
+  private static let operations = TileCL.Operation.allCases.map(\.rawValue).joined(separator: ", ")
+
+  func validate() throws {
+    for name in names where TileCL.Operation(rawValue: name) == nil {
+      throw ValidationError("no operation \"\(name)\"; the operations are \(Self.operations)")
+    }
+  }
+
+  func run() throws {
+    let engine = try ToolSettings().engine(device)
+    let cases = ConformanceCase.all.filter { conformance in
+      (names.isEmpty || names.contains(conformance.operation.rawValue))
+        && (!small || conformance.isSmall)
+        && (filter.map(conformance.name.contains) ?? true)
+    }
+    guard !cases.isEmpty else { throw ValidationError("no case matches") }
+    let report = SelftestReport(running: cases, on: engine) { outcome in
+      if !json, verbose || !outcome.passed { print(outcome.text) }
+    }
+    if json { print(try prettyJSON(report)) } else { print(report.summary) }
+    if report.failed > 0 { throw ExitCode.failure }
+  }
+}
+
+/// What a self-test found.
+struct SelftestReport: Encodable {
+  struct Outcome: Encodable {
+    let operation: String
+    let name: String
+    let passed: Bool
+    let seconds: Double
+    /// One line a comparison, or the error.
+    let details: [String]
+
+    var text: String {
+      ([(passed ? "ok   " : "FAIL ") + "\(operation)/\(name)"] + details.map { "       \($0)" })
+        .joined(separator: "\n")
+    }
+  }
+
+  let device: String
+  let driver: String?
+  let reason: String
+  let passed: Int
+  let failed: Int
+  let outcomes: [Outcome]
+
+  init(running cases: [ConformanceCase], on engine: Engine, report: (Outcome) -> Void) {
+    let clock = ContinuousClock()
+    outcomes = cases.map { conformance in
+      let start = clock.now
+      var passed = false
+      var details: [String]
+      do {
+        let comparisons = try conformance.run(on: engine)
+        passed = !comparisons.isEmpty && comparisons.allSatisfy(\.passed)
+        details = comparisons.map(\.description)
+      } catch {
+        details = ["\(error)"]
+      }
+      let outcome = Outcome(
+        operation: conformance.operation.rawValue, name: conformance.name, passed: passed,
+        seconds: (clock.now - start).seconds, details: details)
+      report(outcome)
+      return outcome
+    }
+    device = engine.name
+    driver = engine.context?.device.driverVersion
+    reason = engine.reason
+    passed = outcomes.count(where: \.passed)
+    failed = outcomes.count - passed
+  }
+
+  /// A line for each operation, then the totals.
+  var summary: String {
+    var lines = ["device: \(device)\(driver.map { ", driver \($0)" } ?? "") (\(reason))"]
+    for operation in TileCL.Operation.allCases.map(\.rawValue) {
+      let own = outcomes.filter { $0.operation == operation }
+      guard !own.isEmpty else { continue }
+      let seconds = own.reduce(0) { $0 + $1.seconds }
+      let passed = own.count(where: \.passed)
+      lines.append("\(operation): \(passed) of \(own.count) cases passed in \(seconds.rounded(places: 1)) s")
+    }
+    lines.append("\(passed) passed, \(failed) failed")
+    return lines.joined(separator: "\n")
+  }
+}
