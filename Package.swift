@@ -81,7 +81,11 @@ let package = Package(
       name: "TileCLTests", dependencies: ["TileCL", "TileCLConformance", "TileCLTestSupport"],
       exclude: ["Goldens"], swiftSettings: strict),
     .testTarget(
-      name: "TileCLToolTests", dependencies: ["TileCLTool", "TileCLConformance", "TileCLTestSupport"],
+      name: "TileCLToolTests",
+      dependencies: [
+        "TileCLTool", "TileCLConformance", "TileCLTestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict),
   ],
   swiftLanguageModes: [.v6],
