@@ -13,9 +13,9 @@
 //   tilecl_linear_cross_entropy_combine    one work-item a token merges its splits in order: LSE[n] and loss[n].
 //   tilecl_linear_cross_entropy_reduce     one work-group checks every target and adds the losses up in a fixed order.
 //
-// Work-group of partials: GROUP_COLUMNS x GROUP_ROWS work-items. A work-item owns STEPS x ITEM_ROWS rows of the tile and
-// ITEM_VECTORS vectors of VECTOR_WIDTH columns. On a GPU, STEPS is 1 and the accumulators are registers; on a CPU one
-// work-item is the group, and STEPS register tiles share each column tile that was brought into local memory.
+// Work-group of partials: GROUP_COLUMNS x GROUP_ROWS work-items. A work-item owns STEPS x ITEM_ROWS rows of the tile
+// and ITEM_VECTORS vectors of VECTOR_WIDTH columns. On a GPU, STEPS is 1 and the accumulators are registers; on a CPU
+// one work-item is the group, and STEPS register tiles share each column tile that was brought into local memory.
 // Local memory: max(TILE_ROWS * ROW_STRIDE + DEPTH * COLUMN_STRIDE, 3 * GROUP_COLUMNS * TILE_ROWS) floats.
 //
 // The target's logit comes from the same accumulators as the sum, so a loss is negative at most by rounding of the

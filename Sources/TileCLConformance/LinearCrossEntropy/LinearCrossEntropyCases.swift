@@ -1,5 +1,201 @@
+import Glibc
 import TileCL
 
+/// Cases of linear cross-entropy.
+///
+/// All of them share one compiled program a dtype, because sizes are arguments of the kernels. Losses and LSE are held
+/// to the bounds of fp32 for every dtype: inputs are exact, and everything after them is fp32.
 public enum LinearCrossEntropyCases {
-  public static let all: [ConformanceCase] = []
+  public static let all: [ConformanceCase] =
+    shapes + reductions + ignoring + distributions + views + [rerun, infinities, longSum]
+
+  /// Sizes on both sides of tile and vector widths, in every dtype.
+  private static let shapes: [ConformanceCase] = [
+    (1, 1, 1), (1, 3, 17), (3, 1, 127), (17, 17, 129), (127, 3, 507), (129, 127, 257), (257, 129, 1000),
+    (507, 17, 127), (1000, 3, 129), (3, 257, 4099), (17, 507, 1000), (127, 1000, 127), (1, 4099, 3), (4099, 3, 17),
+    (129, 257, 507), (3, 17, 50_264),
+  ].flatMap { tokens, hiddenSize, vocabulary in
+    DType.floatingPointCases.map { dtype in
+      make(
+        "shape",
+        LinearCrossEntropyProblem(tokens: tokens, hiddenSize: hiddenSize, vocabulary: vocabulary), dtype)
+    }
+  }
+
+  private static let reductions: [ConformanceCase] =
+    [(129, 17, 507), (1000, 17, 127)].flatMap { tokens, depth, classes in
+      [LinearCrossEntropyDescriptor.Reduction.mean, .sum].flatMap { reduction in
+        [DType.float32, .bfloat16].map { dtype in
+          make(
+            "\(reduction)",
+            LinearCrossEntropyProblem(tokens: tokens, hiddenSize: depth, vocabulary: classes, reduction: reduction),
+            dtype)
+        }
+      }
+    }
+
+  /// The default index, one that is a class, and nothing but ignored tokens.
+  private static let ignoring: [ConformanceCase] =
+    LinearCrossEntropyDescriptor.Reduction.allCases.flatMap { reduction in
+      [
+        ("ignore-default", LinearCrossEntropyProblem.Ignored.some(-100)), ("ignore-class", .some(5)),
+        ("ignore-minimum", .some(.min)), ("ignore-all", .all),
+      ].map { name, ignored in
+        make(
+          "\(name)-\(reduction)",
+          LinearCrossEntropyProblem(
+            tokens: 127, hiddenSize: 17, vocabulary: 257, reduction: reduction, ignored: ignored), .float32)
+      }
+    }
+
+  private static let distributions: [ConformanceCase] =
+    [(LinearCrossEntropyProblem.Data.peaked, 257), (.large, 129), (.equal, 507)].flatMap { data, classes in
+      DType.floatingPointCases.map { dtype in
+        make(
+          "\(data)",
+          LinearCrossEntropyProblem(tokens: 129, hiddenSize: 127, vocabulary: classes, data: data), dtype)
+      }
+    }
+
+  private static let views: [ConformanceCase] = DType.floatingPointCases.map { dtype in
+    let problem = LinearCrossEntropyProblem(tokens: 17, hiddenSize: 33, vocabulary: 129)
+    return ConformanceCase(operation: .linearCrossEntropy, name: "views-\(dtype)", isSmall: true) { engine in
+      switch dtype {
+      case .float16: try compareViews(problem, Float16.self, engine)
+      case .bfloat16: try compareViews(problem, BFloat16.self, engine)
+      default: try compareViews(problem, Float.self, engine)
+      }
+    }
+  }
+
+  private static let rerun = ConformanceCase(operation: .linearCrossEntropy, name: "rerun") { engine in
+    let problem = LinearCrossEntropyProblem(tokens: 257, hiddenSize: 129, vocabulary: 4099, reduction: .mean)
+    let first = try run(problem, Float.self, engine)
+    let second = try run(problem, Float.self, engine)
+    return [
+      .exact("loss's bits", candidate: second.loss.map(\.bitPattern), expected: first.loss.map(\.bitPattern)),
+      .exact("lse's bits", candidate: second.lse.map(\.bitPattern), expected: first.lse.map(\.bitPattern)),
+    ]
+  }
+
+  /// Logits [inf, inf], [-inf, -inf], [nan, nan], [2, 1] and, with a third class, [inf, inf, -inf].
+  private static let infinities = ConformanceCase(operation: .linearCrossEntropy, name: "infinities", isSmall: true) {
+    engine in
+    try [[1, 0.5], [1, 0.5, -1]].flatMap { (classifier: [Float]) in
+      let embeddings: [Float] = [.infinity, -.infinity, .nan, 2]
+      let targets: [Int32] = [0, Int32(clamping: classifier.count - 1), 0, 1]
+      let problem = try LinearCrossEntropyDescriptor(
+        tokens: 4, hiddenSize: 1, vocabulary: classifier.count, reduction: .none)
+      let output = try engine.makePlan(problem).run(
+        embeddings: try engine.tensor(embeddings, shape: [4, 1]),
+        classifier: try engine.tensor(classifier, shape: [classifier.count, 1]),
+        targets: try engine.tensor(targets, shape: [4]))
+      let oracle = try Reference.linearCrossEntropy(
+        problem, embeddings: embeddings, classifier: classifier, targets: targets)
+      return [
+        Comparison.floating(
+          "loss", candidate: try output.loss.array(), oracle: oracle.loss,
+          baseline: oracle.loss.map(Float.init(rounding:)), dtype: .float32),
+        Comparison.floating(
+          "lse", candidate: try output.lse.array(), oracle: oracle.lse,
+          baseline: oracle.lse.map(Float.init(rounding:)), dtype: .float32),
+      ]
+    }
+  }
+
+  /// A plain fp32 sum of this many losses would be wrong in the fourth digit.
+  private static let longSum = ConformanceCase(operation: .linearCrossEntropy, name: "long-sum") { engine in
+    let tokens = 300_007
+    let problem = try LinearCrossEntropyDescriptor(tokens: tokens, hiddenSize: 1, vocabulary: 2, reduction: .sum)
+    var values = SeededValues(seed: 3)
+    let embeddings = values.uniforms(tokens, in: 0...4, as: Float.self)
+    let targets = values.integers(tokens, in: 0..<2).map { Int32(clamping: $0) }
+    let output = try engine.makePlan(problem).run(
+      embeddings: try engine.tensor(embeddings, shape: [tokens, 1]),
+      classifier: try engine.tensor([0, 1] as [Float], shape: [2, 1]),
+      targets: try engine.tensor(targets, shape: [tokens]))
+    let oracle = try Reference.linearCrossEntropy(
+      problem, embeddings: embeddings, classifier: [0, 1], targets: targets)
+    return [
+      Comparison.floating(
+        "loss", candidate: try output.loss.array(), oracle: oracle.loss,
+        baseline: oracle.loss.map(Float.init(rounding:)), dtype: .float32)
+    ]
+  }
+}
+
+// MARK: - Running one problem
+
+extension LinearCrossEntropyCases {
+  private static func make(_ name: String, _ problem: LinearCrossEntropyProblem, _ dtype: DType) -> ConformanceCase {
+    ConformanceCase(
+      operation: .linearCrossEntropy,
+      name: "\(name)-\(problem.tokens)x\(problem.hiddenSize)x\(problem.vocabulary)-\(dtype)",
+      isSmall: problem.tokens * problem.hiddenSize * problem.vocabulary <= 40_000
+    ) { engine in
+      switch dtype {
+      case .float16: try compare(problem, Float16.self, engine)
+      case .bfloat16: try compare(problem, BFloat16.self, engine)
+      default: try compare(problem, Float.self, engine)
+      }
+    }
+  }
+
+  private static func run<Element: FloatingPointElement>(
+    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, _ engine: Engine
+  ) throws -> (loss: [Float], lse: [Float]) {
+    let (embeddings, classifier, targets) = problem.input(type)
+    let output = try engine.makePlan(problem.descriptor(Element.dtype)).run(
+      embeddings: try engine.tensor(embeddings, shape: [problem.tokens, problem.hiddenSize]),
+      classifier: try engine.tensor(classifier, shape: [problem.vocabulary, problem.hiddenSize]),
+      targets: try engine.tensor(targets, shape: [problem.tokens]))
+    return (try output.loss.array(), try output.lse.array())
+  }
+
+  private static func compare<Element: FloatingPointElement>(
+    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, _ engine: Engine
+  ) throws -> [Comparison] {
+    try compare(problem, type, candidate: run(problem, type, engine))
+  }
+
+  private static func compare<Element: FloatingPointElement>(
+    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, candidate: (loss: [Float], lse: [Float])
+  ) throws -> [Comparison] {
+    let (embeddings, classifier, targets) = problem.input(type)
+    let (rows, classes) = (embeddings.map(\.floatValue), classifier.map(\.floatValue))
+    let oracle = try Reference.linearCrossEntropy(
+      problem.descriptor(Element.dtype), embeddings: rows, classifier: classes, targets: targets)
+    let baseline = problem.baseline(embeddings: rows, classifier: classes, targets: targets)
+    // The target's logit is one of those in the sum, so only the logarithm's rounding may leave less than 0.
+    let negative = candidate.loss.filter { $0 < -1e-6 }
+    return [
+      .floating(
+        "loss", candidate: candidate.loss, oracle: oracle.loss, baseline: baseline.loss, dtype: .float32),
+      .floating("lse", candidate: candidate.lse, oracle: oracle.lse, baseline: baseline.lse, dtype: .float32),
+      .exact("negative losses", candidate: negative, expected: []),
+    ]
+  }
+
+  /// Embeddings, classifier and targets as slices out of the middle of larger tensors.
+  private static func compareViews<Element: FloatingPointElement>(
+    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, _ engine: Engine
+  ) throws -> [Comparison] {
+    let (embeddings, classifier, targets) = problem.input(type)
+    func slice(_ values: [Element], rows: Int) throws -> Tensor<Element> {
+      let (depth, width) = (problem.hiddenSize, problem.hiddenSize + 7)
+      var wide = [Element](repeating: Element(rounding: .nan), count: (rows + 2) * width)
+      for row in 0..<rows {
+        for d in 0..<depth { wide[(row + 1) * width + 3 + d] = values[row * depth + d] }
+      }
+      return try engine.tensor(wide, shape: [rows + 2, width])
+        .sliced(axis: 0, range: 1..<rows + 1).sliced(axis: 1, range: 3..<3 + depth)
+    }
+    // What surrounds the slices would be found out: NaN, and targets that are no classes.
+    let view = try engine.tensor([-7, -7, -7] + targets + [-7], shape: [problem.tokens + 4])
+      .sliced(axis: 0, range: 3..<problem.tokens + 3)
+    let output = try engine.makePlan(problem.descriptor(Element.dtype)).run(
+      embeddings: try slice(embeddings, rows: problem.tokens),
+      classifier: try slice(classifier, rows: problem.vocabulary), targets: view)
+    return try compare(problem, type, candidate: (try output.loss.array(), try output.lse.array()))
+  }
 }

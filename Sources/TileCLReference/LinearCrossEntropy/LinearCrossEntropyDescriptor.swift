@@ -49,7 +49,7 @@ public struct LinearCrossEntropyDescriptor: Hashable, Sendable {
   ///   - reduction: How the losses become the result.
   ///   - ignoreIndex: The target of tokens to leave out; the default is the convention of most training code.
   /// - Throws: ``TileCLError/Code/invalidArgument`` for a size or type outside these ranges,
-  ///   ``TileCLError/Code/limitExceeded`` when a matrix would have more bytes than an address counts.
+  ///   ``TileCLError/Code/limitExceeded`` when a matrix would have more bytes than `Int` counts.
   public init(
     tokens: Int, hiddenSize: Int, vocabulary: Int, dtype: DType = .float32, reduction: Reduction = .mean,
     ignoreIndex: Int32 = -100
@@ -64,12 +64,7 @@ public struct LinearCrossEntropyDescriptor: Hashable, Sendable {
         "dtype", dtype.rawValue, allowed: DType.floatingPointCases.map(\.rawValue).joined(separator: ", "))
     }
     for (name, rows) in [("tokens", tokens), ("vocabulary", vocabulary)] {
-      // Two sizes below 2^31 have a product below 2^62; only the element's size can carry it over.
-      guard !(rows * hiddenSize).multipliedReportingOverflow(by: dtype.byteCount).overflow else {
-        throw TileCLError(
-          .limitExceeded, "\(name) \(rows) x hiddenSize \(hiddenSize) in \(dtype.rawValue) exceeds 2^63 - 1 bytes",
-          argument: name, hint: "Split the batch or the vocabulary.")
-      }
+      _ = try checkedProduct([rows, hiddenSize, dtype.byteCount], argument: name)
     }
     self.tokens = tokens
     self.hiddenSize = hiddenSize
@@ -83,8 +78,7 @@ public struct LinearCrossEntropyDescriptor: Hashable, Sendable {
 extension LinearCrossEntropyDescriptor {
   /// The bytes that N x V logits would take in fp32, which this operation does without; saturates at `Int.max`.
   public var logitsByteCount: Int {
-    let (bytes, overflow) = (tokens * vocabulary).multipliedReportingOverflow(by: MemoryLayout<Float>.size)
-    return overflow ? .max : bytes
+    (try? checkedProduct([tokens, vocabulary, DType.float32.byteCount], argument: "logits")) ?? .max
   }
 
   /// What is thrown for a target that is neither a class nor the ignore index.

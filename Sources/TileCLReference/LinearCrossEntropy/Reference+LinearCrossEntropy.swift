@@ -4,8 +4,8 @@ import TileCLCore
 extension Reference {
   /// The loss of a linear classifier, and the log-sum-exp of every token.
   ///
-  /// ``LinearCrossEntropyDescriptor`` has the formula. Products of fp32 values are exact in fp64, in which everything is
-  /// added; the sum of exponentials is taken relative to a running maximum, so that no size of logits overflows. An
+  /// ``LinearCrossEntropyDescriptor`` has the formula. Products of fp32 values are exact in fp64, in which everything
+  /// is added; the sum of exponentials is taken relative to a running maximum, so that no size of logits overflows. An
   /// infinite logit follows the limits of the formula: LSE is +inf beside any +inf, -inf when all are -inf.
   ///
   /// Tokens are evaluated in parallel, some at a time; memory beyond the results is a few rows a core.
