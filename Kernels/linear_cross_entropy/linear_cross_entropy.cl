@@ -163,6 +163,9 @@ __kernel __attribute__((reqd_work_group_size(GROUP_COLUMNS, GROUP_ROWS, 1))) voi
   // 2^31 - 1 columns and one tile more still fit 32 bits.
   const uint begin = split * columns_per_split;
   const uint end = min(begin + columns_per_split, vocabulary);
+  // Register tiles that hold a token, the same number for every work-item: a short batch skips the others.
+  const uint step_rows = GROUP_ROWS * ITEM_ROWS;
+  const uint steps = STEPS == 1 ? 1 : min((uint)STEPS, (tokens - first_row + step_rows - 1) / step_rows);
   embeddings += embedding_offset;
   classifier += classifier_offset;
   targets += target_offset;
@@ -176,18 +179,18 @@ __kernel __attribute__((reqd_work_group_size(GROUP_COLUMNS, GROUP_ROWS, 1))) voi
 
   for (uint column = begin; column < end; column += TILE_COLUMNS) {
     vector_t logits[STEPS][ITEM_ROWS][ITEM_VECTORS];
-    for (uint s = 0; s < STEPS; ++s)
+    for (uint s = 0; s < steps; ++s)
       for (uint r = 0; r < ITEM_ROWS; ++r)
         for (uint v = 0; v < ITEM_VECTORS; ++v)
           logits[s][r][v] = 0.0f;
 
     for (uint depth = 0; depth < hidden_size; depth += DEPTH) {
-      load_tile(row_tile, ROW_STRIDE, 1, TILE_ROWS, embeddings, embedding_stride, first_row, tokens - 1, depth,
+      load_tile(row_tile, ROW_STRIDE, 1, steps * step_rows, embeddings, embedding_stride, first_row, tokens - 1, depth,
           hidden_size, item);
       load_tile((__local float *)column_tile, 1, COLUMN_STRIDE, TILE_COLUMNS, classifier, classifier_stride, column,
           vocabulary - 1, depth, hidden_size, item);
       barrier(CLK_LOCAL_MEM_FENCE);
-      for (uint s = 0; s < STEPS; ++s) {
+      for (uint s = 0; s < steps; ++s) {
         __local const float *rows = row_tile + (s * GROUP_ROWS + group_row) * ITEM_ROWS * ROW_STRIDE;
         vector_t z[ITEM_ROWS][ITEM_VECTORS];
 #pragma unroll
@@ -216,7 +219,7 @@ __kernel __attribute__((reqd_work_group_size(GROUP_COLUMNS, GROUP_ROWS, 1))) voi
       barrier(CLK_LOCAL_MEM_FENCE);
     }
 
-    for (uint s = 0; s < STEPS; ++s) {
+    for (uint s = 0; s < steps; ++s) {
 #pragma unroll
       for (uint r = 0; r < ITEM_ROWS; ++r) {
         const uint own = s * ITEM_ROWS + r;
