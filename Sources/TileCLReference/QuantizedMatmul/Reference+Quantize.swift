@@ -1,4 +1,4 @@
-import TileCLCore
+package import TileCLCore
 
 extension Reference {
   /// Quantizes a row-major `[columns, depth]` matrix.

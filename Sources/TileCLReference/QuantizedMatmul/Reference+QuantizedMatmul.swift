@@ -1,4 +1,4 @@
-public import TileCLCore
+import TileCLCore
 
 extension Reference {
   /// Multiplies activations by quantized weights, `Y[m, n] = sum over k of X[m, k] * (scale * code + offset)`.
