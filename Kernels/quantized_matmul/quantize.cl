@@ -4,10 +4,10 @@
 //
 // Layout   weights float32, float16 or bfloat16 [N][K], rows weights_stride elements apart;
 //          codes uint [N][words_per_row], 32 / BITS codes a word, the lowest k lowest, rows padded with zero bits;
-//          scales, offsets float [N][groups_per_row] (offsets in the affine scheme only).
+//          scales, offsets float [N][groups_per_row] (offsets in the affine scheme only, else null).
 // Work     quantize: one work-item a group, any work-group size. dequantize: one work-item a weight, ids (k, n).
 // Local    none.
-// Keys     STORAGE; BITS 4 or 8; SYMMETRIC 1 or 0.
+// Keys     STORAGE; BITS 4 or 8.
 // Needs    group_size a multiple of 8, or at least K.
 //
 // Codes and scales are the same on every device and on the host. So there is no division whose rounding matters: the
@@ -19,15 +19,10 @@
 #ifndef BITS
 #define BITS 4
 #endif
-#ifndef SYMMETRIC
-#define SYMMETRIC 1
-#endif
 
 #define CODES_PER_WORD (32 / BITS)
 #define LEVELS (1 << BITS)
 #define MIDPOINT (LEVELS / 2)
-// The code that a quotient of zero gets.
-#define ZERO_CODE (SYMMETRIC ? MIDPOINT : 0)
 
 #define LARGEST_WEIGHT 0x1p126f
 #define SMALLEST_NORMAL 0x1p-126f
@@ -56,12 +51,12 @@ inline float divide_rounding(float d, float scale)
   return q;
 }
 
-inline uint encode(float d, float scale)
+// The code of a weight d above the offset; zero_code stands for the offset itself.
+inline uint encode(float d, float scale, uint zero_code)
 {
   if (scale == 0.0f)
-    return ZERO_CODE;
-  const float code = divide_rounding(d, scale) + (float)ZERO_CODE;
-  return (uint)clamp(code, 0.0f, (float)(LEVELS - 1));
+    return zero_code;
+  return (uint)clamp(divide_rounding(d, scale) + (float)zero_code, 0.0f, (float)(LEVELS - 1));
 }
 
 // A weight that is not finite, or too large, makes its row a candidate for first_bad_row, which the host sets to the
@@ -69,7 +64,7 @@ inline uint encode(float d, float scale)
 __kernel void tilecl_quantized_matmul_quantize(
     __global const storage_t *weights, ulong weights_offset, ulong weights_stride, __global uint *codes,
     __global float *scales, __global float *offsets, uint N, uint K, uint group_size, uint words_per_row,
-    uint groups_per_row, volatile __global uint *first_bad_row)
+    uint groups_per_row, uint symmetric, volatile __global uint *first_bad_row)
 {
   const size_t id = get_global_id(0);
   const uint n = (uint)(id / groups_per_row);
@@ -94,29 +89,33 @@ __kernel void tilecl_quantized_matmul_quantize(
     return;
   }
 
-#if SYMMETRIC
-  // The larger side takes the MIDPOINT levels below zero, exactly; the other side must stay within half a step.
-  const float positive = fmax(high, 0.0f);
-  const float negative = fmax(-low, 0.0f);
-  const float step =
-      fmax(fmax(positive, negative) * (1.0f / MIDPOINT), fmin(positive, negative) * (1.0f / (MIDPOINT - 0.5f)));
-  const float scale = step < SMALLEST_SCALE ? 0.0f : positive >= negative ? -step : step;
-  const float offset = 0.0f;
-#else
-  const float step = (high - low) * (1.0f / (LEVELS - 1));
-  const float scale = step < SMALLEST_SCALE ? 0.0f : step;
-  const float offset = low;
-  offsets[(size_t)n * groups_per_row + g] = offset;
-#endif
+  float step;
+  float scale;
+  float offset = 0.0f;
+  if (symmetric) {
+    // The larger side takes the MIDPOINT levels below zero, exactly; the other side must stay within half a step.
+    const float positive = fmax(high, 0.0f);
+    const float negative = fmax(-low, 0.0f);
+    step = fmax(fmax(positive, negative) * (1.0f / MIDPOINT), fmin(positive, negative) * (1.0f / (MIDPOINT - 0.5f)));
+    scale = positive >= negative ? -step : step;
+  } else {
+    step = (high - low) * (1.0f / (LEVELS - 1));
+    scale = step;
+    offset = low;
+    offsets[(size_t)n * groups_per_row + g] = offset;
+  }
+  if (step < SMALLEST_SCALE)
+    scale = 0.0f;
   scales[(size_t)n * groups_per_row + g] = scale;
 
+  const uint zero_code = symmetric ? MIDPOINT : 0;
   __global uint *code_row = codes + (size_t)n * words_per_row;
   uint word = begin / CODES_PER_WORD;
   for (uint k = begin; k < end; k += CODES_PER_WORD, ++word) {
     const uint count = min(end - k, (uint)CODES_PER_WORD);
     uint packed = 0;
     for (uint i = 0; i < count; ++i)
-      packed |= encode(load_weight(row, k + i) - offset, scale) << (i * BITS);
+      packed |= encode(load_weight(row, k + i) - offset, scale, zero_code) << (i * BITS);
     code_row[word] = packed;
   }
   if (g == groups_per_row - 1)
@@ -127,7 +126,7 @@ __kernel void tilecl_quantized_matmul_quantize(
 __kernel void tilecl_quantized_matmul_dequantize(
     __global const uint *codes, __global const float *scales, __global const float *offsets,
     __global storage_t *weights, ulong weights_offset, ulong weights_stride, uint N, uint K, uint group_size,
-    uint words_per_row, uint groups_per_row)
+    uint words_per_row, uint groups_per_row, uint symmetric)
 {
   const uint k = (uint)get_global_id(0);
   const uint n = (uint)get_global_id(1);
@@ -138,6 +137,6 @@ __kernel void tilecl_quantized_matmul_dequantize(
   const size_t group = (size_t)n * groups_per_row + k / group_size;
   const float scale = scales[group];
   // Not scale * (code - MIDPOINT), which would make a negative zero of the midpoint under a negative scale.
-  const float offset = SYMMETRIC ? -(float)MIDPOINT * scale : offsets[group];
+  const float offset = symmetric ? -(float)MIDPOINT * scale : offsets[group];
   store_storage(weights, weights_offset + n * weights_stride + k, fma(scale, (float)code, offset));
 }

@@ -33,6 +33,11 @@ public struct QuantizationFormat: Hashable, Sendable {
   /// Up to it neither the range of a group nor a dequantized weight can overflow a `Float`.
   public static let largestWeight: Float = 0x1p126
 
+  /// Whether a weight can be quantized: it is neither NaN nor larger in magnitude than ``largestWeight``.
+  public static func accepts(_ weight: Float) -> Bool {
+    weight.magnitude <= largestWeight
+  }
+
   public let bits: Bits
   /// The number of weights that share a scale; nil means the whole row.
   public let groupSize: Int?

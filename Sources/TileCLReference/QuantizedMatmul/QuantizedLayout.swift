@@ -41,7 +41,7 @@ public struct QuantizedLayout: Hashable, Sendable {
   public init(columns: Int, depth: Int, format: QuantizationFormat) throws {
     try Self.check("columns", columns)
     try Self.check("depth", depth)
-    try Self.checkProduct(columns, depth, of: "columns x depth")
+    _ = try checkedProduct([columns, depth, DType.float32.byteCount], argument: "columns x depth")
     self.format = format
     self.columns = columns
     self.depth = depth
@@ -70,16 +70,6 @@ public struct QuantizedLayout: Hashable, Sendable {
   static func check(_ name: String, _ value: Int) throws {
     guard value >= 1, value <= Int(Int32.max) else {
       throw TileCLError.invalid(name, value, allowed: "1...\(Int32.max)")
-    }
-  }
-
-  /// Refuses matrices whose float32 elements do not fit the address space.
-  static func checkProduct(_ a: Int, _ b: Int, of name: String) throws {
-    let (elements, overflow) = a.multipliedReportingOverflow(by: b)
-    guard !overflow, !elements.multipliedReportingOverflow(by: 16).overflow else {
-      throw TileCLError(
-        .limitExceeded, "\(name) is \(a) x \(b), more elements than memory can address", argument: name,
-        hint: "split the matrix")
     }
   }
 }

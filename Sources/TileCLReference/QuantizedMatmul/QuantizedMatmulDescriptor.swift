@@ -26,11 +26,11 @@ public struct QuantizedMatmulDescriptor: Hashable, Sendable {
   ) throws {
     try QuantizedLayout.check("rows", rows)
     _ = try QuantizedLayout(columns: columns, depth: depth, format: format)
-    try QuantizedLayout.checkProduct(rows, depth, of: "rows x depth")
-    try QuantizedLayout.checkProduct(rows, columns, of: "rows x columns")
     guard dtype.isFloatingPoint else {
       throw TileCLError.invalid("dtype", dtype, allowed: "float32, float16, bfloat16")
     }
+    _ = try checkedProduct([rows, depth, dtype.byteCount], argument: "rows x depth")
+    _ = try checkedProduct([rows, columns, dtype.byteCount], argument: "rows x columns")
     self.rows = rows
     self.columns = columns
     self.depth = depth

@@ -21,7 +21,7 @@ extension Reference {
         "weights.count", weights.count, allowed: "\(columns * depth) (columns x depth)"
       ).about("weights")
     }
-    if let bad = weights.firstIndex(where: { !($0.magnitude <= QuantizationFormat.largestWeight) }) {
+    if let bad = weights.firstIndex(where: { !QuantizationFormat.accepts($0) }) {
       throw TileCLError.unquantizable(weights[bad], row: bad / depth, column: bad % depth)
     }
 
