@@ -11,7 +11,7 @@ final class MappedFile: @unchecked Sendable {
 
   /// Maps the regular file at `path`.
   ///
-  /// - Throws: ``TileCLError`` with code `file`, naming the path and the operating system's reason.
+  /// - Throws: ``TileCLError/Code/file``, naming the path and the operating system's reason.
   init(path: String) throws {
     guard !path.utf8.contains(0) else {
       throw TileCLError(.file, "\(path.debugDescription): the path holds a NUL character", argument: "path")

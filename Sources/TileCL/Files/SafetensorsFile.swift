@@ -28,7 +28,7 @@ public final class SafetensorsFile: Sendable {
 
   /// Opens a file and checks its header.
   ///
-  /// - Throws: ``TileCLError`` with code `file` if the file cannot be read, and with code `fileFormat`, naming the
+  /// - Throws: ``TileCLError/Code/file`` if the file cannot be read, and ``TileCLError/Code/fileFormat``, naming the
   ///   file, the tensor and the field, if the content does not follow the format: it is cut short, a name or a field
   ///   occurs twice, offsets overlap, leave holes or reach past the end, or a size does not match its shape and type.
   public init(path: String) throws {
@@ -50,7 +50,7 @@ public final class SafetensorsFile: Sendable {
 
   /// What the header says about one tensor.
   ///
-  /// - Throws: ``TileCLError`` with code `invalidArgument` if the file has no tensor of that name.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` if the file has no tensor of that name.
   public func entry(_ name: String) throws -> Entry {
     guard let index = indices[Array(name.utf8)] else {
       let known = names.prefix(8).map(\.debugDescription).joined(separator: ", ")
@@ -66,23 +66,12 @@ public final class SafetensorsFile: Sendable {
   /// - Parameters:
   ///   - name: The tensor.
   ///   - type: The type in which the elements are stored; nothing is converted.
-  /// - Throws: ``TileCLError`` with code `invalidArgument` if there is no such tensor or its elements are of another
-  ///   type, and with code `unsupported` if they are of a type that this package does not compute with.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` if there is no such tensor or its elements are of another
+  ///   type, and ``TileCLError/Code/unsupported`` if they are of a type that this package does not compute with.
   public func values<Element: TensorElement>(
     _ name: String, as type: Element.Type = Element.self
   ) throws -> [Element] {
-    let entry = try entry(name)
-    let place = "\(path): tensor \(name.debugDescription)"
-    guard let stored = entry.dtype else {
-      throw TileCLError(
-        .unsupported, "\(place): elements of type \(entry.dtypeName) cannot be read as values", argument: "dtype",
-        hint: "Convert it to F32, F16, BF16, I8, U8 or I32, or take its bytes by withUnsafeBytes(of:_:).")
-    }
-    guard stored == Element.dtype else {
-      throw TileCLError(
-        .invalidArgument, "\(place): stored as \(entry.dtypeName), asked for as \(Element.dtype.safetensorsName)",
-        argument: "type")
-    }
+    let entry = try entry(name, storedAs: type)
     return try withUnsafeBytes(of: name) { bytes in
       [Element](unsafeUninitializedCapacity: entry.count) { memory, initializedCount in
         // Copied as bytes, because the header's length decides how the data are aligned.
@@ -97,7 +86,7 @@ public final class SafetensorsFile: Sendable {
   /// - Parameters:
   ///   - name: The tensor, of any type.
   ///   - body: Receives the bytes, which are valid until it returns.
-  /// - Throws: ``TileCLError`` with code `invalidArgument` if there is no such tensor, and what `body` throws.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` if there is no such tensor, and what `body` throws.
   public func withUnsafeBytes<Result>(
     of name: String, _ body: (UnsafeRawBufferPointer) throws -> Result
   ) throws -> Result {
@@ -105,6 +94,23 @@ public final class SafetensorsFile: Sendable {
     return try withExtendedLifetime(file) {
       try body(UnsafeRawBufferPointer(rebasing: file.bytes[range]))
     }
+  }
+
+  /// What the header says about a tensor that is to be read as elements of one type.
+  func entry(_ name: String, storedAs type: any TensorElement.Type) throws -> Entry {
+    let entry = try entry(name)
+    let place = "\(path): tensor \(name.debugDescription)"
+    guard let stored = entry.dtype else {
+      throw TileCLError(
+        .unsupported, "\(place): elements of type \(entry.dtypeName) cannot be read as values", argument: "dtype",
+        hint: "Convert it to F32, F16, BF16, I8, U8 or I32, or take its bytes by withUnsafeBytes(of:_:).")
+    }
+    guard stored == type.dtype else {
+      throw TileCLError(
+        .invalidArgument, "\(place): stored as \(entry.dtypeName), asked for as \(type.dtype.safetensorsName)",
+        argument: "type")
+    }
+    return entry
   }
 
   private static func header(

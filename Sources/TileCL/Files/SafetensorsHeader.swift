@@ -1,3 +1,5 @@
+import TileCLCore
+
 /// The content of a safetensors header: tensors and metadata as written, and checked against the size of the data.
 struct SafetensorsHeader {
   /// A tensor as the header describes it.
@@ -149,14 +151,9 @@ struct SafetensorsHeader {
 
   /// The number of elements, after checking that they fill the tensor's bytes.
   private static func checkedCount(_ tensor: Description) throws(SafetensorsFault) -> Int {
-    var count = 1
-    for length in tensor.shape {
-      let (product, overflow) = count.multipliedReportingOverflow(by: length)
-      guard !overflow else {
-        throw SafetensorsFault(
-          "\(tensor.shape) has more than \(Int.max) elements", tensor: tensor.name, field: "shape")
-      }
-      count = product
+    guard let count = try? checkedProduct(tensor.shape, argument: "shape") else {
+      throw SafetensorsFault(
+        "\(tensor.shape) has more than \(Int.max) elements", tensor: tensor.name, field: "shape")
     }
     let byteCount = tensor.end - tensor.begin
     // The size of a type that this version does not know cannot be checked; such a tensor is listed, never read.

@@ -41,6 +41,32 @@ struct SafetensorsFileTests {
     #expect(try SafetensorsFile(path: temporary.path).values("x") == expected)
   }
 
+  @Test("A tensor keeps the mapping that it uses", arguments: 0..<8)
+  func engineTensor(padding: Int) throws {
+    let header = #"{"x":{"dtype":"F32","shape":[3,1],"data_offsets":[0,12]}}"# + String(repeating: " ", count: padding)
+    let expected: [Float] = [1, -2.5, 3e30]
+    var tensor: Tensor<Float>?
+    do {
+      let temporary = try TemporaryFile(header: header, data: expected.withUnsafeBytes(Array.init))
+      tensor = try Engine.reference.tensor("x", in: SafetensorsFile(path: temporary.path))
+    }
+    #expect(tensor?.shape == [3, 1])
+    #expect(try tensor?.array() == expected)
+  }
+
+  @Test("Tensors of another type and tensors without elements are refused by an engine")
+  func refusedTensors() throws {
+    let header = """
+      {"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"y":{"dtype":"F32","shape":[0],"data_offsets":[4,4]}}
+      """
+    let temporary = try TemporaryFile(header: header, data: [1, 2, 3, 4])
+    let file = try SafetensorsFile(path: temporary.path)
+    for name in ["x", "y", "z"] {
+      let error = try #require(throws: TileCLError.self) { try Engine.reference.tensor(name, in: file, as: Float.self) }
+      #expect(error.code == .invalidArgument)
+    }
+  }
+
   @Test("Names and metadata with escapes and any script")
   func strings() throws {
     let header = #"""

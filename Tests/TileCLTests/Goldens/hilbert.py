@@ -50,7 +50,7 @@ def permutation(height: int, width: int) -> list[int]:
     order = sorted(range(len(cells)), key=positions.__getitem__)
     assert sorted(positions) == list(range(len(cells))), "the curve must visit every cell once"
 
-    # Steps go to a neighbour. Where both sides are odd in the wrong way one diagonal step cannot be avoided.
+    # Steps go to a neighbour; an odd longer side beside an even shorter one forces a single diagonal step.
     steps = [
         (abs(cells[i][0] - cells[j][0]), abs(cells[i][1] - cells[j][1])) for i, j in zip(order, order[1:])
     ]

@@ -193,7 +193,7 @@ def make_linear_cross_entropy() -> None:
     # A class of the vocabulary stands for "ignore": it is left out as a target but stays in the sum.
     linear_cross_entropy(
         "ignored_class_f16", "float16", tokens=33, hidden=12, vocabulary=50, ignore_index=3, ignored=0.3)
-    # The mean over no token is NaN, the sum 0.
+    # The mean over no token is 0 / 0 here, and 0 by definition in the library.
     linear_cross_entropy("all_ignored_f32", "float32", tokens=5, hidden=4, vocabulary=7, ignored=1.1)
     # Exponentials of these logits overflow float32 unless the maximum is taken out first.
     linear_cross_entropy("large_logits_f32", "float32", tokens=16, hidden=24, vocabulary=130, factor=100)
@@ -206,27 +206,25 @@ def make_linear_cross_entropy() -> None:
 def quantized_matmul(
     name: str, dtype: str, *, rows: int, columns: int, depth: int, bits: int, group: int | None, scheme: str
 ) -> None:
-    """X W^T where w = scale (code - zero), with one scale and zero for each group of codes along a row of W.
+    """X W^T where w = scale code + offset, with one scale and offset for each group of codes along a row of W.
 
-    Symmetric weights have the middle of the codes as their zero, affine ones a zero of their own in each group.
+    The offset puts zero at the middle of the codes in symmetric weights, and is any number in affine ones.
     """
     case = Case("quantized_matmul", name, dtype=dtype, bits=bits, group_size=group, scheme=scheme)
     activations = case.normals("activations", [rows, depth])
     groups = math.ceil(depth / (group or depth))
     codes = case.integers(0, 2**bits, [columns, depth])
-    magnitude = torch.rand([columns, groups], generator=case.generator, dtype=torch.float64) + 0.5
-    # Rounded to float16 first, so that a library may keep scales in any of the three types without loss.
-    scales = (magnitude / 2 ** (bits - 1)).half().float()
-    zeros = torch.full_like(scales, 2 ** (bits - 1))
+    scales = (torch.rand([columns, groups], generator=case.generator) + 0.5) / 2 ** (bits - 1)
+    offsets = -(2 ** (bits - 1)) * scales
     if scheme == "affine":
-        zeros = case.integers(0, 2**bits, [columns, groups]).float()
+        offsets = 2 * torch.rand([columns, groups], generator=case.generator) - 1.5
 
     of_column = torch.arange(depth) // (group or depth)
-    weights = scales.double()[:, of_column] * (codes - zeros.double()[:, of_column])
+    weights = scales.double()[:, of_column] * codes + offsets.double()[:, of_column]
     case.tensors |= {
         "codes": codes.to(torch.uint8),
         "scales": scales,
-        "zeros": zeros.to(torch.uint8),
+        "offsets": offsets,
         "output": (activations @ weights.T).float(),
     }
     case.save()
