@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TileCL
+import TileCLTestSupport
 
 /// One file of `Goldens`: the inputs of a case, and what PyTorch computed from them (see `make_goldens.py` there).
 struct GoldenFixture: CustomTestStringConvertible, Sendable {
@@ -17,12 +18,13 @@ struct GoldenFixture: CustomTestStringConvertible, Sendable {
   }
 
   /// All fixtures of an operation.
-  static func all(_ operation: Operation) -> [GoldenFixture] {
+  static func all(_ operation: TileCL.Operation) -> [GoldenFixture] {
     let folder = folder.appendingPathComponent(operation.rawValue)
     let files = try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
-    return (files ?? []).filter { $0.pathExtension == "safetensors" }
-      .map { GoldenFixture(operation: operation.rawValue, name: $0.deletingPathExtension().lastPathComponent) }
-      .sorted { $0.name < $1.name }
+    let names = (files ?? []).filter { $0.pathExtension == "safetensors" }.map { $0.deletingPathExtension() }
+    return names.map(\.lastPathComponent).sorted().map { name in
+      GoldenFixture(operation: operation.rawValue, name: name)
+    }
   }
 
   func open() throws -> SafetensorsFile {
@@ -44,19 +46,14 @@ enum GoldenBackend: CaseIterable, Sendable {
   case reference
   case openCL
 
-  private static let device = Result { try Engine() }
-
-  /// The engine. Without OpenCL the test case is cancelled, or fails if `TILECL_REQUIRE_OPENCL` is 1.
+  /// The engine. Without OpenCL the test case is cancelled, or fails where OpenCL is required.
   func engine() throws -> Engine {
     guard self == .openCL else { return .reference }
-    let engine = try Self.device.get()
-    if engine.context == nil {
-      guard ProcessInfo.processInfo.environment["TILECL_REQUIRE_OPENCL"] != "1" else {
-        throw TileCLError(.noDevice, "TILECL_REQUIRE_OPENCL=1, but: \(engine.reason)")
-      }
-      try Test.cancel("no OpenCL: \(engine.reason)")
+    if let engine = TestEngines.openCL { return engine }
+    guard !TestEngines.requiresOpenCL else {
+      throw TileCLError(.noDevice, "TILECL_REQUIRE_OPENCL=1, and there is no OpenCL device")
     }
-    return engine
+    try Test.cancel("there is no OpenCL device")
   }
 }
 

@@ -88,7 +88,7 @@ struct GoldenTests {
   @Test("Hilbert orders of grids of every kind are those of another implementation")
   func hilbertOrders() throws {
     let file = try GoldenFixture(operation: "attention_orders", name: "hilbert").open()
-    #expect(file.names.count == 18)
+    #expect(file.names.count == 19)
     for name in file.names {
       let sides = name.split(separator: "x").compactMap { Int($0) }
       let order = try TokenOrder.hilbert(height: #require(sides.first), width: #require(sides.last))
@@ -130,5 +130,54 @@ struct GoldenTests {
       try expectGolden("loss (\(reduction))", result.loss.array(), golden, dtype: .float32)
       try expectGolden("lse", result.lse.array(), file.values("lse"), dtype: .float32)
     }
+  }
+
+  // MARK: - Quantized matrix multiplication
+
+  private struct QuantizedMatmulParameters: Decodable {
+    let dtype: DType
+    let bits: Int
+    let groupSize: Int?
+    let scheme: String
+  }
+
+  @Test("Quantized matrix multiplication", arguments: GoldenFixture.all(.quantizedMatmul), GoldenBackend.allCases)
+  func quantizedMatmul(_ fixture: GoldenFixture, _ backend: GoldenBackend) throws {
+    let file = try fixture.open()
+    let parameters: QuantizedMatmulParameters = try GoldenFixture.parameters(of: file)
+    try quantizedMatmul(file, parameters, parameters.dtype.floatingPointType, backend.engine())
+  }
+
+  private func quantizedMatmul<Element: FloatingPointElement>(
+    _ file: SafetensorsFile, _ parameters: QuantizedMatmulParameters, _ type: Element.Type, _ engine: Engine
+  ) throws {
+    let format = try QuantizationFormat(
+      bits: #require(.init(rawValue: parameters.bits)), groupSize: parameters.groupSize,
+      scheme: #require(.init(rawValue: parameters.scheme)))
+    let weights = try engine.quantizedWeights(pack(file, format))
+    let activations = try engine.tensor("activations", in: file, as: type)
+    let descriptor = try QuantizedMatmulDescriptor(
+      rows: activations.shape[0], columns: weights.columns, depth: weights.depth, format: format,
+      dtype: parameters.dtype)
+
+    let product = try engine.makePlan(descriptor).run(activations: activations, weights: weights)
+    #expect(try product.shape == file.entry("output").shape)
+    try expectGolden(
+      "output", product.array().map(\.floatValue), file.values("output"), dtype: parameters.dtype)
+  }
+
+  /// The fixture's codes, one a byte, in the packed layout.
+  private func pack(_ file: SafetensorsFile, _ format: QuantizationFormat) throws -> PackedWeights {
+    let shape = try file.entry("codes").shape
+    let layout = try QuantizedLayout(columns: shape[0], depth: shape[1], format: format)
+    var words = [UInt32](repeating: 0, count: layout.codeWordCount)
+    for (index, code) in try file.values("codes", as: UInt8.self).enumerated() {
+      let (row, column) = index.quotientAndRemainder(dividingBy: layout.depth)
+      let (word, place) = column.quotientAndRemainder(dividingBy: layout.codesPerWord)
+      words[row * layout.wordsPerRow + word] |= UInt32(code) << UInt32(place * format.bits.rawValue)
+    }
+    return try PackedWeights(
+      layout: layout, codes: words, scales: file.values("scales"),
+      offsets: format.scheme == .affine ? file.values("offsets") : [])
   }
 }

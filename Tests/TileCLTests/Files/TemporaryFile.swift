@@ -1,13 +1,15 @@
 import Foundation
+import TileCLTestSupport
 
-/// A file in the temporary folder, removed with the object.
+/// A file in a temporary folder, removed with the object.
 final class TemporaryFile {
   let path: String
+  private let directory: TemporaryDirectory
 
   init(_ bytes: [UInt8]) throws {
-    let url = FileManager.default.temporaryDirectory.appendingPathComponent("tilecl-\(UUID().uuidString).safetensors")
-    try Data(bytes).write(to: url)
-    path = url.path
+    directory = try TemporaryDirectory()
+    path = "\(directory.path)/test.safetensors"
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
   }
 
   /// A safetensors file of a header and data, taken as they are.
@@ -18,9 +20,5 @@ final class TemporaryFile {
   static func bytes(header: [UInt8], data: [UInt8] = []) -> [UInt8] {
     let length = withUnsafeBytes(of: UInt64(header.count).littleEndian, Array.init)
     return length + header + data
-  }
-
-  deinit {
-    try? FileManager.default.removeItem(atPath: path)
   }
 }
