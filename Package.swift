@@ -65,7 +65,7 @@ let package = Package(
       name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .executableTarget(
       name: "TileCLDemo",
-      dependencies: ["CPNG", "TileCL"],
+      dependencies: ["CPNG", "TileCL", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict
     ),
     .testTarget(name: "TileCLCoreTests", dependencies: ["TileCLCore"], swiftSettings: strict),
