@@ -48,7 +48,8 @@ if [[ -s $scratch/reports ]]; then
 fi
 # With arguments only a part is meant to run.
 if [[ $# -eq 0 ]]; then
-  portable=$(find Kernels -name '*.cl' ! -name '*.*.cl' -exec sed -nE 's/.*\b(tilecl_[a-z0-9_]+) *\($/&/; s/.*__kernel.* (tilecl_[a-z0-9_]+) *\(.*/\1/p' {} + | LC_ALL=C sort -u)
+  portable=$(find Kernels -name '*.cl' ! -name '*.*.cl' -exec grep -ohE '\btilecl_[a-z0-9_]+ *\(' {} + \
+    | tr -d ' (' | LC_ALL=C sort -u)
   unreached=$(comm -13 <(printf '%s\n' "$ran") <(printf '%s\n' "$portable"))
   if [[ -n $unreached ]]; then
     echo "No small case runs these kernels:" $unreached >&2
