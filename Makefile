@@ -18,7 +18,7 @@ test: ## Run all tests: cold and warm program cache, then with no OpenCL visible
 	@Scripts/ensure-dependencies.sh run
 	@Scripts/test.sh
 
-lint: ## Check Swift formatting, every kernel file alone, and the embedded file list
+lint: ## Check Swift formatting, every kernel file alone, the embedded file list, and the README's examples
 	@Scripts/lint.sh
 
 format: ## Format the Swift sources in place
@@ -36,7 +36,7 @@ sanitize-host: ## Run the tests under AddressSanitizer and ThreadSanitizer
 
 docs: ## Build the documentation, dead links being errors
 	@Scripts/ensure-dependencies.sh run
-	swift package generate-documentation --target TileCL --warnings-as-errors
+	@Scripts/docs.sh
 
 bench: ## Run the benchmarks of the nested package Benchmarks/
 	@Scripts/ensure-dependencies.sh run

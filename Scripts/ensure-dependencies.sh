@@ -31,7 +31,7 @@ if ! command -v swift >/dev/null; then
   exit 1
 fi
 
-clang=$(Scripts/find-clang.sh)
+clang=$(Scripts/find-tool.sh clang)
 missing=()
 has_header CL/cl.h || missing+=(opencl-headers)
 has_library libOpenCL.so || missing+=(ocl-icd-opencl-dev)

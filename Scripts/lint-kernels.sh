@@ -7,7 +7,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-clang=$(Scripts/find-clang.sh) || exit 1
+clang=$(Scripts/find-tool.sh clang) || exit 1
 files=0
 failures=0
 while IFS= read -r file; do

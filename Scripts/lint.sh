@@ -51,6 +51,17 @@ no_home_paths() {
   fi
 }
 
+# The README shows the snippets, which are compiled with the package, letter by letter.
+readme_examples() {
+  local snippet status=0
+  for snippet in Snippets/*.swift; do
+    [[ $(<README.md) == *"$(<"$snippet")"* ]] && continue
+    echo "README.md does not show $snippet as it is." >&2
+    status=1
+  done
+  return $status
+}
+
 shell_syntax() {
   local script status=0
   for script in Scripts/*.sh .ci/run; do
@@ -64,5 +75,6 @@ check "kernels compile alone" Scripts/lint-kernels.sh
 check "every kernel file is embedded" embedded_files
 check "line lengths of kernels, C and shell" line_lengths
 check "no home directories" no_home_paths
+check "the README's examples are the snippets" readme_examples
 check "shell syntax" shell_syntax
 [[ $failures -eq 0 ]]
