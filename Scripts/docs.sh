@@ -21,7 +21,8 @@ swift symbolgraph-extract -module-name TileCL -output-dir "$graphs" \
   -Xcc "-fmodule-map-file=$build/COpenCL.build/module.modulemap" \
   -Xcc "-fmodule-map-file=$build/CTileCLKernels.build/module.modulemap"
 
-"$(Scripts/find-tool.sh docc)" convert Sources/TileCL/TileCL.docc --additional-symbol-graph-dir "$graphs" --output-path "$output" \
+"$(Scripts/find-tool.sh docc)" convert Sources/TileCL/TileCL.docc \
+  --additional-symbol-graph-dir "$graphs" --output-path "$output" \
   --fallback-display-name TileCL --fallback-bundle-identifier TileCL --warnings-as-errors
 
 echo "The documentation is in $output; to read it:"
