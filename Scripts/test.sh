@@ -38,8 +38,7 @@ run_pass() {
   echo "== $title"
   # Shown without the lines that only say that something began or passed.
   env "${environment[@]}" swift test "${options[@]}" --skip-build --disable-xctest "$@" 2>&1 | tee "$log" \
-    | { grep --line-buffered -vP '^\S+ (Test(?! run with)|Suite) .*( started\.|passed after [0-9.]+ seconds\.)$' \
-      || true; } \
+    | sed -u -nE '/ Test run with /{p;b}; /^[^ ]+ (Test|Suite) .*( started\.|passed after [0-9.]+ seconds\.)$/d; p' \
     || status=$?
 
   local counted bad left_out
