@@ -20,6 +20,7 @@ run_under() {
   swift test -c release -Xswiftc -enable-testing --disable-xctest --sanitize "$sanitizer" --scratch-path "$folder" "$@"
 }
 
-LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0" \
+# Libraries built without frame pointers hide who allocated, and so whom a suppression names, from the fast unwinder.
+ASAN_OPTIONS=fast_unwind_on_malloc=0 LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0" \
   run_under address .build-asan "$@"
 run_under thread .build-tsan "$@"
