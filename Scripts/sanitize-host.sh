@@ -21,6 +21,7 @@ run_under() {
 }
 
 # Libraries built without frame pointers hide who allocated, and so whom a suppression names, from the fast unwinder.
-ASAN_OPTIONS=fast_unwind_on_malloc=0 LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0" \
-  run_under address .build-asan "$@"
+export ASAN_OPTIONS=fast_unwind_on_malloc=0
+export LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0"
+run_under address .build-asan "$@"
 run_under thread .build-tsan "$@"
