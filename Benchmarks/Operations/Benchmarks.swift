@@ -1,0 +1,8 @@
+import Benchmark
+import TileCL
+
+let benchmarks: @Sendable () -> Void = {
+  registerAttention()
+  registerLinearCrossEntropy()
+  registerQuantizedMatmul()
+}

@@ -1,0 +1,49 @@
+# Every routine task of the package, each one command. `make help` lists them.
+#
+# DEMO_ARGS goes to the demo, BENCH_ARGS to the benchmark runner, for example
+#   make demo DEMO_ARGS="--image photo.png"
+#   make bench BENCH_ARGS="--filter attention"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format sanitize sanitize-kernels sanitize-host docs bench deps clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Run the three operations on a photograph and real text (about a minute on 2 cores)
+	@Scripts/ensure-dependencies.sh run
+	swift run -c release tilecl-demo $(DEMO_ARGS)
+
+test: ## Run all tests: cold and warm program cache, then with no OpenCL visible
+	@Scripts/ensure-dependencies.sh run
+	@Scripts/test.sh
+
+lint: ## Check Swift formatting, every kernel file alone, the embedded file list, and the README's examples
+	@Scripts/lint.sh
+
+format: ## Format the Swift sources in place
+	swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+
+sanitize: sanitize-kernels sanitize-host ## Run both sanitizer targets below
+
+sanitize-kernels: ## Run every portable kernel in Oclgrind: races between work-items, reads and writes out of bounds
+	@Scripts/ensure-dependencies.sh sanitize
+	@Scripts/sanitize-kernels.sh
+
+sanitize-host: ## Run the tests under AddressSanitizer and ThreadSanitizer
+	@Scripts/ensure-dependencies.sh run
+	@Scripts/sanitize-host.sh
+
+docs: ## Build the documentation, dead links being errors
+	@Scripts/ensure-dependencies.sh run
+	@Scripts/docs.sh
+
+bench: ## Run the benchmarks of the nested package Benchmarks/
+	@Scripts/ensure-dependencies.sh run
+	swift package --package-path Benchmarks benchmark $(BENCH_ARGS)
+
+deps: ## Install the system packages that building, testing and sanitizing need
+	@Scripts/ensure-dependencies.sh sanitize
+
+clean: ## Remove build products and the demo's output
+	rm -rf .build .build-asan .build-tsan Benchmarks/.build Benchmarks/.benchmarkBaselines demo-output

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Compiles every kernel file by itself, without a driver, once for each storage type; warnings are errors.
+# A kernel must pass with no -D but STORAGE, so each of its compile keys has a default in the file.
+#
+# A name with a middle part is a kernel for one target alone and may hold that target's assembly:
+# NAME.nvidia.cl and NAME.hopper.cl are checked as code for NVPTX.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+clang=$(Scripts/find-tool.sh clang) || exit 1
+files=0
+failures=0
+while IFS= read -r file; do
+  target=()
+  case ${file##*/} in
+    *.nvidia.cl | *.hopper.cl) target=(-target nvptx64-unknown-unknown) ;;
+    *.*.cl)
+      echo "$file: unknown target in the name; known: nvidia, hopper" >&2
+      failures=$((failures + 1))
+      continue
+      ;;
+  esac
+  include=(-include Kernels/common/storage.clh)
+  [[ $file == Kernels/common/storage.clh ]] && include=()
+  files=$((files + 1))
+  for storage in 0 1 2; do
+    "$clang" "${target[@]}" -x cl -cl-std=CL1.2 -fsyntax-only -Wall -Werror -Xclang -finclude-default-header \
+      -D "STORAGE=$storage" "${include[@]}" "$file" && continue
+    echo "$file: does not compile alone with STORAGE=$storage" >&2
+    failures=$((failures + 1))
+  done
+done < <(find Kernels -name '*.cl' -o -name '*.clh' | LC_ALL=C sort)
+
+if [[ $files -eq 0 ]]; then
+  echo "No kernel file was found." >&2
+  exit 1
+fi
+[[ $failures -eq 0 ]]

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the tests under AddressSanitizer, then under ThreadSanitizer, each with a build folder of its own.
+# The kernels are compiled by the driver, which knows nothing of the sanitizers: what is checked is the host code.
+#
+# Arguments go to `swift test`, for example: Scripts/sanitize-host.sh --filter Pool
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export XDG_CACHE_HOME=$scratch/cache POCL_CACHE_DIR=$scratch/pocl TILECL_REQUIRE_OPENCL=1
+mkdir "$XDG_CACHE_HOME" "$POCL_CACHE_DIR"
+unset TILECL_CACHE_DIR TILECL_NO_CACHE
+
+# run_under SANITIZER FOLDER [arguments of swift test]
+run_under() {
+  local sanitizer=$1 folder=$2
+  shift 2
+  echo "== $sanitizer sanitizer"
+  swift test -c release -Xswiftc -enable-testing --disable-xctest --sanitize "$sanitizer" --scratch-path "$folder" "$@"
+}
+
+# Libraries built without frame pointers hide who allocated, and so whom a suppression names, from the fast unwinder.
+export ASAN_OPTIONS=fast_unwind_on_malloc=0
+export LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0"
+run_under address .build-asan "$@"
+run_under thread .build-tsan "$@"

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Builds the tests once, in release, and runs them three times:
+#   1. with empty program caches, so that every kernel is compiled;
+#   2. with the caches that the first pass left;
+#   3. with no OpenCL driver visible, so that everything goes through the reference.
+# A missing device fails the first two passes rather than skipping them. TILECL_DEVICE chooses the device as usual.
+#
+# Arguments go to `swift test`, for example: Scripts/test.sh --filter Attention
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/no-drivers"
+
+# A folder of its own: these builds keep internal symbols for the tests, so sharing .build would rebuild all each time.
+options=(-c release -Xswiftc -enable-testing --scratch-path .build-tests)
+swift build --build-tests "${options[@]}"
+
+# Caches of this run alone: a stale or damaged entry of the user's own must not decide a test.
+export XDG_CACHE_HOME=$scratch/cache POCL_CACHE_DIR=$scratch/pocl
+mkdir "$XDG_CACHE_HOME" "$POCL_CACHE_DIR"
+unset TILECL_CACHE_DIR TILECL_NO_CACHE
+
+passed=0
+failed=0
+skipped=0
+
+# run_pass TITLE [arguments of env] -- [arguments of swift test]
+run_pass() {
+  local title=$1 log=$scratch/pass.log status=0 environment=()
+  shift
+  while [[ $1 != -- ]]; do
+    environment+=("$1")
+    shift
+  done
+  shift
+  echo "== $title"
+  # Shown without the lines that only say that something began or passed.
+  env "${environment[@]}" swift test "${options[@]}" --skip-build --disable-xctest "$@" 2>&1 | tee "$log" \
+    | sed -u -nE '/ Test run with /{p;b}; /^[^ ]+ (Test|Suite) .*( started\.|passed after [0-9.]+ seconds\.)$/d; p' \
+    || status=$?
+
+  local counted bad left_out
+  counted=$(sed -nE 's/^[^ ]+ Test run with ([0-9]+) tests? .*/\1/p' "$log" | tail -n 1)
+  bad=$(grep -E '^[^ ]+ Test .* failed after ' "$log" | grep -cvE '^[^ ]+ Test (run|case) ' || true)
+  left_out=$(grep -cE '^[^ ]+ Test .* skipped' "$log" || true)
+  if [[ -z $counted || $counted -le $left_out ]]; then
+    echo "No test ran in this pass." >&2
+    counted=$((left_out + 1))
+    bad=1
+  elif [[ $status -ne 0 && $bad -eq 0 ]]; then
+    echo "swift test exited with status $status." >&2
+    bad=1
+  fi
+  failed=$((failed + bad))
+  skipped=$((skipped + left_out))
+  passed=$((passed + counted - bad - left_out))
+}
+
+run_pass "cold program cache" TILECL_REQUIRE_OPENCL=1 -- "$@"
+run_pass "warm program cache" TILECL_REQUIRE_OPENCL=1 -- "$@"
+run_pass "no OpenCL driver visible" -u TILECL_REQUIRE_OPENCL -u TILECL_DEVICE -u TILECL_BACKEND -u OCL_ICD_FILENAMES \
+  OCL_ICD_VENDORS="$scratch/no-drivers" OPENCL_VENDOR_PATH="$scratch/no-drivers" -- "$@"
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 ]]
