@@ -6,7 +6,7 @@
 //
 // The softmax is taken online (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135): a running
 // maximum and sum per query, and sums of O that shrink whenever the maximum grows. Scores never reach global memory.
-// Elements are stored as STORAGE says; all arithmetic is fp32, the exponentials to base 2.
+// Elements are stored as STORAGE says; all arithmetic is fp32.
 //
 // Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, O like Q. Each has an offset and strides for batch, head
 // and row, in elements; channels are adjacent. LSE[b, h, i] is contiguous. A *position* is an index into `order`, which
@@ -147,6 +147,12 @@ inline void stage_rows(__local float *tile, const int row_step, const int channe
   }
 }
 
+// exp of differences that are not positive, for which exp2 is exact enough and the cheaper function.
+inline vec_t exponential(const vec_t x)
+{
+  return exp2(x * M_LOG2E_F);
+}
+
 // Adds the products over one slice of channels to a micro-tile of scores.
 inline void accumulate_scores(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
 {
@@ -230,8 +236,6 @@ void tilecl_attention_forward(
   const ulong query_base = query_offset + batch * query_batch_stride + head * query_head_stride;
   const ulong key_base = key_offset + batch * key_batch_stride + kv_head * key_head_stride;
   const ulong value_base = value_offset + batch * value_batch_stride + kv_head * value_head_stride;
-  // Scores to base 2: exp2 is the cheaper exponential, and the factor rides on the scale.
-  const float factor = scale * M_LOG2E_F;
 
   stage_rows((__local float *)queries, 1, QUERY_PITCH * VECTOR, QUERY_TILE, DEPTH_CHUNKS * DEPTH_TILE, query,
              query_base, query_row_stride, first_row, rows, HEAD_DIM ORDER);
@@ -285,7 +289,7 @@ void tilecl_attention_forward(
         vec_t maximum = -INFINITY;
 #pragma unroll
         for (int j = 0; j < MICRO_KEYS; ++j) {
-          vec_t s = sums[j] * factor;
+          vec_t s = sums[j] * scale;
           if (first + j >= keys)
             s = -INFINITY;
 #if MASK == MASK_CAUSAL
@@ -318,7 +322,7 @@ void tilecl_attention_forward(
       const vec_t shift = select(maximum, (vec_t)(0.0f), maximum == (vec_t)(-INFINITY));
       row_max[v] = maximum;
       row_shift[v] = shift;
-      row_scale[v] = exp2(old - shift);
+      row_scale[v] = exponential(old - shift);
     }
     stage_rows(stage, VALUE_PITCH, 1, VALUE_TILE, VALUE_PITCH, value, value_base, value_row_stride, first_key, keys,
                VALUE_DIM ORDER);
@@ -335,7 +339,7 @@ void tilecl_attention_forward(
       vec_t sum = 0.0f;
 #pragma unroll
       for (int j = 0; j < MICRO_KEYS; ++j) {
-        const vec_t weight = exp2(tile[j * ROW_VECTORS] - shift);
+        const vec_t weight = exponential(tile[j * ROW_VECTORS] - shift);
         tile[j * ROW_VECTORS] = weight;
         sum += weight;
       }
@@ -395,7 +399,7 @@ void tilecl_attention_forward(
     const float sum = ((__local const float *)row_sum)[r];
     const float maximum = ((__local const float *)row_max)[r];
     lse[head_number * (ulong)query_length + (ulong)MEMORY_ROW(first_row + r)] =
-        sum == 0.0f ? -INFINITY : maximum * M_LN2_F + log(sum);
+        sum == 0.0f ? -INFINITY : maximum + log(sum);
   }
 #endif
 

@@ -3,7 +3,8 @@ import TileCLCore
 extension AttentionDescriptor {
   func validateSizes() throws {
     for (name, count) in [("batch", batch), ("queryHeads", queryHeads), ("keyValueHeads", keyValueHeads)] {
-      guard count >= 1 else { throw TileCLError.invalid(name, count, allowed: "at least 1") }
+      // Heads are counted in 32 bits, as positions are.
+      try AttentionLimits.requireLength(name, count)
     }
     guard queryHeads % keyValueHeads == 0 else {
       throw TileCLError.invalid(
@@ -27,7 +28,7 @@ extension AttentionDescriptor {
     for (name, shape) in [
       ("query", queryShape), ("key", keyShape), ("value", valueShape), ("output", outputShape),
     ] {
-      try requireAddressable(name, shape)
+      _ = try checkedProduct(shape + [dtype.byteCount], argument: name)
     }
   }
 
@@ -50,20 +51,6 @@ extension AttentionDescriptor {
     guard tokenOrder.count == queryLength else {
       throw TileCLError.invalid(
         "tokenOrder.count", tokenOrder.count, allowed: "\(queryLength), the queryLength of the problem")
-    }
-  }
-
-  /// Checks that a tensor's bytes can be counted.
-  private func requireAddressable(_ name: String, _ shape: [Int]) throws {
-    var bytes = dtype.byteCount
-    for size in shape {
-      let (product, overflow) = bytes.multipliedReportingOverflow(by: size)
-      guard !overflow else {
-        throw TileCLError(
-          .limitExceeded, "the shape \(shape) of \(name) has more bytes than 2^63", argument: name,
-          hint: "Lower batch, queryHeads or queryLength.")
-      }
-      bytes = product
     }
   }
 }

@@ -42,8 +42,8 @@ public struct AttentionDescriptor: Hashable, Sendable {
   /// States a problem.
   ///
   /// - Parameters:
-  ///   - batch: B, at least 1.
-  ///   - queryHeads: Hq, at least 1.
+  ///   - batch: B, 1...2^30.
+  ///   - queryHeads: Hq, 1...2^30.
   ///   - keyValueHeads: Hkv, a divisor of Hq; Hq if nil.
   ///   - queryLength: Sq, 1...2^30.
   ///   - keyLength: Sk, 1...2^30; Sq if nil.
@@ -84,4 +84,18 @@ public struct AttentionDescriptor: Hashable, Sendable {
   public var valueShape: [Int] { [batch, keyValueHeads, keyLength, valueDimension] }
   public var outputShape: [Int] { [batch, queryHeads, queryLength, valueDimension] }
   public var lseShape: [Int] { [batch, queryHeads, queryLength] }
+
+  /// The keys that a query position sees, as rising runs of positions.
+  public func visibleKeys(ofQuery position: Int) -> [Range<Int>] {
+    guard 0..<queryLength ~= position else { return [] }
+    switch mask {
+    case .none:
+      return [0..<keyLength]
+    case .causal:
+      let end = position + 1 + keyLength - queryLength
+      return end > 0 ? [0..<end] : []
+    case .blocks(let mask):
+      return mask.visibleKeys(ofQuery: position)
+    }
+  }
 }

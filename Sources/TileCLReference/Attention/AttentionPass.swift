@@ -27,7 +27,7 @@ struct AttentionPass: @unchecked Sendable {
     let batch = row / problem.queryLength / problem.queryHeads
     let keyRows = (batch * problem.keyValueHeads + head / problem.headRatio) * problem.keyLength
     let position = positions.map { Int($0[memoryRow]) } ?? memoryRow
-    let keys = visibleKeys(ofQuery: position)
+    let keys = problem.visibleKeys(ofQuery: position)
 
     var scores: [Double] = []
     scores.reserveCapacity(keys.reduce(0) { $0 + $1.count })
@@ -56,18 +56,6 @@ struct AttentionPass: @unchecked Sendable {
       result[channel] /= sum
     }
     result[problem.valueDimension] = maximum + log(sum)
-  }
-
-  private func visibleKeys(ofQuery position: Int) -> [Range<Int>] {
-    switch problem.mask {
-    case .none:
-      return [0..<problem.keyLength]
-    case .causal:
-      let end = position + 1 + problem.keyLength - problem.queryLength
-      return end > 0 ? [0..<end] : []
-    case .blocks(let mask):
-      return mask.visibleKeys(ofQuery: position)
-    }
   }
 
   private func memoryRowOfKey(_ position: Int) -> Int {

@@ -32,6 +32,7 @@ struct AttentionDescriptorTests {
   @Test("Sizes, type and scale are checked")
   func badSizes() {
     expect("batch") { try .init(batch: 0, queryHeads: 1, queryLength: 1, headDimension: 1) }
+    expect("batch") { try .init(batch: .max, queryHeads: 1, queryLength: 1, headDimension: 1) }
     expect("queryHeads") { try .init(queryHeads: -1, queryLength: 1, headDimension: 1) }
     expect("keyValueHeads") { try .init(queryHeads: 4, keyValueHeads: 0, queryLength: 1, headDimension: 1) }
     expect("keyValueHeads") { try .init(queryHeads: 4, keyValueHeads: 3, queryLength: 1, headDimension: 1) }
@@ -46,7 +47,7 @@ struct AttentionDescriptorTests {
       expect("scale") { try .init(queryHeads: 1, queryLength: 1, headDimension: 1, scale: scale) }
     }
     expect("query", .limitExceeded) {
-      try .init(batch: 1 << 40, queryHeads: 1 << 20, queryLength: 8, headDimension: 1)
+      try .init(batch: 1 << 30, queryHeads: 1 << 30, queryLength: 8, headDimension: 1)
     }
   }
 
