@@ -1,0 +1,10 @@
+public import TileCLCore
+
+/// What attention gives.
+public struct AttentionOutput<Element: FloatingPointElement>: Sendable {
+  /// [B, Hq, Sq, Dv]; 0 for a query that sees no key.
+  public let output: Tensor<Element>
+  /// [B, Hq, Sq], the natural logarithm of each query's sum of exponentials, -inf for one that sees no key; nil unless the
+  /// descriptor asks for it.
+  public let lse: Tensor<Float>?
+}
