@@ -131,7 +131,7 @@ inline float8 load_activations(__global const storage_t *row, uint k, uint K)
 #define SPAN (UNIT * UNITS)
 #define OUTPUTS (ROW_TILE * COLUMN_TILE)
 // A span lies in one group, so a symmetric scale may wait until the span is summed; that is fewer operations unless
-// many rows share the scaled weight.
+// many rows share the scaled weight. A sum of unscaled products may overflow where activations exceed 2^115.
 #define SCALE_LAST (SYMMETRIC && ROW_TILE < UNITS * (VECTOR_SUMS ? 1 : UNIT))
 
 __kernel __attribute__((reqd_work_group_size(WORK_GROUP, 1, 1)))
