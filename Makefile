@@ -22,7 +22,7 @@ lint: ## Check Swift formatting, every kernel file alone, the embedded file list
 	@Scripts/lint.sh
 
 format: ## Format the Swift sources in place
-	swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+	swift format --in-place --recursive --parallel Sources Tests Snippets Benchmarks Package.swift
 
 sanitize: sanitize-kernels sanitize-host ## Run both sanitizer targets below
 

@@ -16,7 +16,7 @@ check() { # check TITLE COMMAND...
   fi
 }
 
-swift_format() { swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift; }
+swift_format() { swift format lint --strict --recursive --parallel Sources Tests Snippets Benchmarks Package.swift; }
 
 # Every kernel file is a line of Kernels/embed.c and an entry of its table; nothing else is.
 embedded_files() {

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the small conformance cases in Oclgrind, which interprets kernels and reports data races between work-items,
-# accesses out of bounds, uses of uninitialized memory and wrong API calls. Any report fails the script, as does a
-# portable kernel that no case reached.
+# accesses out of bounds and wrong API calls. Any report fails the script, as do a wrong result and a portable kernel
+# that no case reached. Oclgrind's check for uninitialized values stays off: that of 21.10 does not know LLVM's freeze
+# instruction, which optimized kernels hold, and crashes.
 #
 # TileCL opens the OpenCL loader at run time, so the `oclgrind` wrapper, which preloads its own library, would not be
 # seen. Oclgrind is made the loader's only driver instead and set up through its environment variables.
@@ -30,8 +31,7 @@ echo "$driver" >"$scratch/vendors/oclgrind.icd"
 status=0
 env -u TILECL_CACHE_DIR OCL_ICD_VENDORS="$scratch/vendors" OPENCL_VENDOR_PATH="$scratch/vendors" \
   TILECL_BACKEND=opencl TILECL_DEVICE=oclgrind TILECL_NO_CACHE=1 \
-  OCLGRIND_LOG="$scratch/reports" OCLGRIND_DATA_RACES=1 OCLGRIND_UNINITIALIZED=1 OCLGRIND_CHECK_API=1 \
-  OCLGRIND_INST_COUNTS=1 \
+  OCLGRIND_LOG="$scratch/reports" OCLGRIND_DATA_RACES=1 OCLGRIND_CHECK_API=1 OCLGRIND_INST_COUNTS=1 \
   "$(swift build -c release --show-bin-path)/tilecl" selftest --small "$@" >"$scratch/output" || status=$?
 
 # The instruction counts, Oclgrind's account of which kernels ran, share the output.
