@@ -128,9 +128,11 @@ struct DamagedFile: CustomTestStringConvertible, Sendable {
 
 @Suite("Damaged safetensors files")
 struct SafetensorsDamageTests {
-  @Test("The error names the file, the tensor and the field", arguments: [
-    DamagedFile.size, DamagedFile.layout, DamagedFile.fields, DamagedFile.json,
-  ].flatMap(\.self))
+  @Test(
+    "The error names the file, the tensor and the field",
+    arguments: [
+      DamagedFile.size, DamagedFile.layout, DamagedFile.fields, DamagedFile.json,
+    ].flatMap(\.self))
   func damage(_ damaged: DamagedFile) throws {
     let temporary = try TemporaryFile(damaged.bytes)
     let error = try #require(throws: TileCLError.self) { try SafetensorsFile(path: temporary.path) }

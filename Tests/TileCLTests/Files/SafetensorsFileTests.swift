@@ -98,9 +98,11 @@ struct SafetensorsFileTests {
     #expect(try SafetensorsFile(path: temporary.path).entries.isEmpty)
   }
 
-  @Test("Types that are not computed with are listed, given as bytes and refused as values", arguments: [
-    "F64", "I64", "C64", "F99",
-  ])
+  @Test(
+    "Types that are not computed with are listed, given as bytes and refused as values",
+    arguments: [
+      "F64", "I64", "C64", "F99",
+    ])
   func unreadableType(name: String) throws {
     let header = #"{"x":{"dtype":"\#(name)","shape":[1],"data_offsets":[0,8]}}"#
     let temporary = try TemporaryFile(header: header, data: Array(1...8))
