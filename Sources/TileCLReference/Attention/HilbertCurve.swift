@@ -38,7 +38,7 @@ struct HilbertCurve {
       fill(from: corner &+ first, along: along &- first, across: across)
     } else {
       let rise = Self.half(of: across, length: breadth)
-      let near = along / 2
+      let near = along &>> 1
       fill(from: corner, along: rise, across: near)
       fill(from: corner &+ rise, along: along, across: across &- rise)
       // The last piece comes down again, from the far end of the second.
@@ -56,8 +56,10 @@ struct HilbertCurve {
   }
 
   /// Half a side, made even if the side is long enough for that.
+  ///
+  /// A shift rounds down also where a side points backwards, as the published "gilbert" orders do.
   private static func half(of side: Vector, length: Int) -> Vector {
-    let half = side / 2
+    let half = side &>> 1
     return Self.length(half) % 2 == 1 && length > 2 ? half &+ unit(side) : half
   }
 
