@@ -4,7 +4,8 @@ public import TileCL
 ///
 /// The rule for real numbers comes from the tests of FlexAttention (mean error at most 1.1 times that of a plain
 /// evaluation in the same dtype, 10 times in fp32) and FlashAttention (largest error at most twice). Errors below
-/// half a unit in the last place of the largest value are always allowed, since no result of that dtype can be better.
+/// half a unit in the last place of the largest value are always allowed, since no result of that dtype can be better;
+/// in fp32 a mean of three such units and a largest error of 16.
 public struct Comparison: Sendable, CustomStringConvertible {
   /// What was compared, such as "output" or "lse".
   public let what: String
@@ -37,8 +38,9 @@ public struct Comparison: Sendable, CustomStringConvertible {
     let floor = largest * dtype.unitRoundoff
     let error = Errors(candidate, oracle)
     let allowed = Errors(baseline, oracle)
-    let meanBound = max(allowed.mean * (dtype == .float32 ? 10 : 1.1), floor)
-    // fp32 baselines err by a few units; twice a lucky baseline would be no bound at all.
+    // In fp32 one library function already errs by units (OpenCL allows exp and log three each), while a baseline of
+    // few values may be exact by luck; ten times or twice that would be no bound at all.
+    let meanBound = max(allowed.mean * (dtype == .float32 ? 10 : 1.1), floor * (dtype == .float32 ? 6 : 1))
     let maximumBound = max(allowed.maximum * 2, floor * (dtype == .float32 ? 32 : 2))
     let passed = error.mean <= meanBound && error.maximum <= maximumBound
     return Comparison(
