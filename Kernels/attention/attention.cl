@@ -110,9 +110,15 @@ typedef int16 ivec_t;
 
 #if WORK_GROUP_SIZE > 1
 #define SYNC() barrier(CLK_LOCAL_MEM_FENCE)
+// Fully unrolled, the few outputs of an item live in registers; four channels of a key are one load.
+#define OUTPUT_UNROLL OUTPUTS_PER_ITEM
+#define DEPTH_UNROLL 4
 #else
-// One item needs no barrier, and CPU compilers cut a kernel apart at each.
+// One item needs no barrier, and CPU compilers cut a kernel apart at each. Its outputs are all those of the tile, and
+// a micro-tile fills the registers, so unrolling gives nothing but spills and build time.
 #define SYNC()
+#define OUTPUT_UNROLL 1
+#define DEPTH_UNROLL 1
 #endif
 
 // The items that share a row while rows are copied.
@@ -156,7 +162,7 @@ inline vec_t exponential(const vec_t x)
 // Adds the products over one slice of channels to a micro-tile of scores.
 inline void accumulate_scores(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
 {
-#pragma unroll 4
+#pragma unroll DEPTH_UNROLL
   for (int d = 0; d < DEPTH_TILE; ++d) {
     const vec_t q = queries[d * QUERY_PITCH];
 #pragma unroll
@@ -243,7 +249,7 @@ void tilecl_attention_forward(
     row_max[v] = -INFINITY;
     row_sum[v] = 0.0f;
   }
-#pragma unroll
+#pragma unroll OUTPUT_UNROLL
   for (int i = 0; i < OUTPUTS_PER_ITEM; ++i)
 #pragma unroll
     for (int j = 0; j < MICRO_VALUES; ++j)
@@ -363,7 +369,7 @@ void tilecl_attention_forward(
         SYNC();
       }
       const int count = min(VALUE_TILE, keys - first);
-#pragma unroll
+#pragma unroll OUTPUT_UNROLL
       for (int i = 0; i < OUTPUTS_PER_ITEM; ++i) {
         const int t = item + i * WORK_GROUP_SIZE;
         const int v = t % ROW_VECTORS;
@@ -407,7 +413,7 @@ void tilecl_attention_forward(
   const int groups_per_turn = KEY_TILE / MICRO_VALUES;
   const ulong output_base = output_offset + batch * output_batch_stride + head * output_head_stride;
   for (int turn = 0; turn * groups_per_turn < VALUE_GROUPS; ++turn) {
-#pragma unroll
+#pragma unroll OUTPUT_UNROLL
     for (int i = 0; i < OUTPUTS_PER_ITEM; ++i) {
       const int t = item + i * WORK_GROUP_SIZE;
       const int v = t % ROW_VECTORS;
