@@ -8,9 +8,9 @@
 // maximum and sum per query, and sums of O that shrink whenever the maximum grows. Scores never reach global memory.
 // Elements are stored as STORAGE says; all arithmetic is fp32.
 //
-// Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, O like Q. Each has an offset and strides for batch, head
-// and row, in elements; channels are adjacent. LSE[b, h, i] is contiguous. A *position* is an index into `order`, which
-// gives the row in memory, or the row itself without one. Masks speak of positions.
+// Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, O like Q. Each has an offset and strides for batch,
+// head and row, in elements; channels are adjacent. LSE[b, h, i] is contiguous. A *position* is an index into `order`,
+// which gives the row in memory, or the row itself without one. Masks speak of positions.
 //
 // Work-group (WORK_GROUP_SIZE, 1, 1): QUERY_TILE queries of one head; the groups run over query tiles, then heads, then
 // batches. The group walks over its keys KEY_TILE at a time and skips what the mask hides as a whole.
@@ -23,10 +23,10 @@
 // Local memory, in floats (see the declarations): Q^T, D x QUERY_TILE; a stage for a slice of K or of V; the scores'
 // tile, KEY_TILE x QUERY_TILE; one partial result for each MICRO_KEYS keys and query; four numbers a query.
 //
-// Tunables: VECTOR (4, 8 or 16), QUERY_TILE, KEY_TILE, DEPTH_TILE (channels of K staged at a time), VALUE_TILE (keys of V
-// staged at a time), MICRO_KEYS, MICRO_VALUES, WORK_GROUP_SIZE.
+// Tunables: VECTOR (4, 8 or 16), QUERY_TILE, KEY_TILE, DEPTH_TILE (channels of K staged at a time), VALUE_TILE (keys of
+// V staged at a time), MICRO_KEYS, MICRO_VALUES, WORK_GROUP_SIZE.
 //
-// Preconditions: VECTOR divides QUERY_TILE; MICRO_KEYS divides KEY_TILE; VALUE_TILE <= KEY_TILE; MICRO_VALUES <= KEY_TILE;
+// Preconditions: VECTOR divides QUERY_TILE; MICRO_KEYS divides KEY_TILE; VALUE_TILE and MICRO_VALUES at most KEY_TILE;
 // DEPTH_TILE a multiple of 4; WORK_GROUP_SIZE a power of two; lengths at most 2^30; what the mask hides is finite.
 
 #define MASK_NONE 0

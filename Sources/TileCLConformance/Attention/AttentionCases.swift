@@ -19,8 +19,8 @@ public enum AttentionCases {
     }
   }
 
-  /// Odd lengths with and without a causal mask; where Sq > Sk that hides whole rows. Several heads give the errors of the
-  /// shortest a mean worth the name.
+  /// Odd lengths with and without a causal mask; where Sq > Sk that hides whole rows. Several heads give the errors of
+  /// the shortest a mean worth the name.
   private static let lengths: [AttentionCase] = [
     (1, 1), (1, 1000), (1000, 1), (3, 17), (17, 3), (127, 129), (129, 127), (1000, 1000),
   ].flatMap { queries, keys in
