@@ -8,9 +8,9 @@
 // maximum and sum per query, and sums of O that shrink whenever the maximum grows. Scores never reach global memory.
 // Elements are stored as STORAGE says; all arithmetic is fp32.
 //
-// Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, O like Q. Each has an offset and strides for batch, head
-// and row, in elements; channels are adjacent. LSE[b, h, i] is contiguous. A *position* is an index into `order`, which
-// gives the row in memory, or the row itself without one. Masks speak of positions.
+// Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, O like Q. Each has an offset and strides for batch,
+// head and row, in elements; channels are adjacent. LSE[b, h, i] is contiguous. A *position* is an index into `order`,
+// which gives the row in memory, or the row itself without one. Masks speak of positions.
 //
 // Work-group (WORK_GROUP_SIZE, 1, 1): QUERY_TILE queries of one head; the groups run over query tiles, then heads, then
 // batches. The group walks over its keys KEY_TILE at a time and skips what the mask hides as a whole.
@@ -23,10 +23,10 @@
 // Local memory, in floats (see the declarations): Q^T, D x QUERY_TILE; a stage for a slice of K or of V; the scores'
 // tile, KEY_TILE x QUERY_TILE; one partial result for each MICRO_KEYS keys and query; four numbers a query.
 //
-// Tunables: VECTOR (4, 8 or 16), QUERY_TILE, KEY_TILE, DEPTH_TILE (channels of K staged at a time), VALUE_TILE (keys of V
-// staged at a time), MICRO_KEYS, MICRO_VALUES, WORK_GROUP_SIZE.
+// Tunables: VECTOR (4, 8 or 16), QUERY_TILE, KEY_TILE, DEPTH_TILE (channels of K staged at a time), VALUE_TILE (keys of
+// V staged at a time), MICRO_KEYS, MICRO_VALUES, WORK_GROUP_SIZE.
 //
-// Preconditions: VECTOR divides QUERY_TILE; MICRO_KEYS divides KEY_TILE; VALUE_TILE <= KEY_TILE; MICRO_VALUES <= KEY_TILE;
+// Preconditions: VECTOR divides QUERY_TILE; MICRO_KEYS divides KEY_TILE; VALUE_TILE and MICRO_VALUES at most KEY_TILE;
 // DEPTH_TILE a multiple of 4; WORK_GROUP_SIZE a power of two; lengths at most 2^30; what the mask hides is finite.
 
 #define MASK_NONE 0
@@ -110,9 +110,15 @@ typedef int16 ivec_t;
 
 #if WORK_GROUP_SIZE > 1
 #define SYNC() barrier(CLK_LOCAL_MEM_FENCE)
+// Fully unrolled, the few outputs of an item live in registers; four channels of a key are one load.
+#define OUTPUT_UNROLL OUTPUTS_PER_ITEM
+#define DEPTH_UNROLL 4
 #else
-// One item needs no barrier, and CPU compilers cut a kernel apart at each.
+// One item needs no barrier, and CPU compilers cut a kernel apart at each. Its outputs are all those of the tile, and
+// a micro-tile fills the registers, so unrolling gives nothing but spills and build time.
 #define SYNC()
+#define OUTPUT_UNROLL 1
+#define DEPTH_UNROLL 1
 #endif
 
 // The items that share a row while rows are copied.
@@ -156,7 +162,7 @@ inline vec_t exponential(const vec_t x)
 // Adds the products over one slice of channels to a micro-tile of scores.
 inline void accumulate_scores(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
 {
-#pragma unroll 4
+#pragma unroll DEPTH_UNROLL
   for (int d = 0; d < DEPTH_TILE; ++d) {
     const vec_t q = queries[d * QUERY_PITCH];
 #pragma unroll
@@ -243,7 +249,7 @@ void tilecl_attention_forward(
     row_max[v] = -INFINITY;
     row_sum[v] = 0.0f;
   }
-#pragma unroll
+#pragma unroll OUTPUT_UNROLL
   for (int i = 0; i < OUTPUTS_PER_ITEM; ++i)
 #pragma unroll
     for (int j = 0; j < MICRO_VALUES; ++j)
@@ -363,7 +369,7 @@ void tilecl_attention_forward(
         SYNC();
       }
       const int count = min(VALUE_TILE, keys - first);
-#pragma unroll
+#pragma unroll OUTPUT_UNROLL
       for (int i = 0; i < OUTPUTS_PER_ITEM; ++i) {
         const int t = item + i * WORK_GROUP_SIZE;
         const int v = t % ROW_VECTORS;
@@ -407,7 +413,7 @@ void tilecl_attention_forward(
   const int groups_per_turn = KEY_TILE / MICRO_VALUES;
   const ulong output_base = output_offset + batch * output_batch_stride + head * output_head_stride;
   for (int turn = 0; turn * groups_per_turn < VALUE_GROUPS; ++turn) {
-#pragma unroll
+#pragma unroll OUTPUT_UNROLL
     for (int i = 0; i < OUTPUTS_PER_ITEM; ++i) {
       const int t = item + i * WORK_GROUP_SIZE;
       const int v = t % ROW_VECTORS;

@@ -4,7 +4,7 @@ public import TileCLCore
 public struct AttentionOutput<Element: FloatingPointElement>: Sendable {
   /// [B, Hq, Sq, Dv]; 0 for a query that sees no key.
   public let output: Tensor<Element>
-  /// [B, Hq, Sq], the natural logarithm of each query's sum of exponentials, -inf for one that sees no key; nil unless the
-  /// descriptor asks for it.
+  /// [B, Hq, Sq], the natural logarithm of each query's sum of exponentials, -inf for one that sees no key; nil unless
+  /// the descriptor asks for it.
   public let lse: Tensor<Float>?
 }

@@ -10,8 +10,8 @@ import TileCLRuntime
 /// let result = try plan.run(query: q, key: k, value: v)
 /// ```
 ///
-/// A plan may be run any number of times and from any thread. Plans whose problems differ in batch, heads, lengths, scale
-/// or mask data alone share one compiled program.
+/// A plan may be run any number of times and from any thread. Plans whose problems differ in batch, heads, lengths,
+/// scale or mask data alone share one compiled program.
 public final class AttentionPlan: Sendable {
   private enum Backend: Sendable {
     case openCL(AttentionLaunch)
@@ -48,10 +48,10 @@ public final class AttentionPlan: Sendable {
   ///   - query: [B, Hq, Sq, D].
   ///   - key: [B, Hkv, Sk, D].
   ///   - value: [B, Hkv, Sk, Dv].
-  /// - Returns: The output [B, Hq, Sq, Dv] in the dtype of the input and, if asked for, the LSE [B, Hq, Sq] in fp32; both
-  ///   contiguous. Runs with equal input give equal bits.
-  /// - Throws: ``TileCLError`` that names the tensor with a wrong engine, dtype, shape or layout; `limitExceeded` if the
-  ///   device cannot hold the output.
+  /// - Returns: The output [B, Hq, Sq, Dv] in the dtype of the input and, if asked for, the LSE [B, Hq, Sq] in fp32;
+  ///   both contiguous. Runs with equal input give equal bits.
+  /// - Throws: ``TileCLError`` that names the tensor with a wrong engine, dtype, shape or layout; `limitExceeded` if
+  ///   the device cannot hold the output.
   public func run<Element: FloatingPointElement>(
     query: Tensor<Element>, key: Tensor<Element>, value: Tensor<Element>
   ) throws -> AttentionOutput<Element> {
@@ -82,8 +82,8 @@ public final class AttentionPlan: Sendable {
 extension Engine {
   /// Prepares attention: compiles the kernel, or takes it from the cache, and uploads the mask.
   ///
-  /// - Throws: ``TileCLError`` of code `programBuild` if the kernel does not compile, `limitExceeded` if the device has too
-  ///   little memory for it or for the mask, or what the driver reports.
+  /// - Throws: ``TileCLError`` of code `programBuild` if the kernel does not compile, `limitExceeded` if the device has
+  ///   too little memory for it or for the mask, or what the driver reports.
   public func makePlan(_ descriptor: AttentionDescriptor) throws -> AttentionPlan {
     try AttentionPlan(descriptor, on: self)
   }

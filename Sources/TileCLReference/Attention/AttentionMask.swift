@@ -5,8 +5,8 @@ public enum AttentionMask: Hashable, Sendable {
   /// Every query sees every key.
   case none
 
-  /// Query i sees key j if j <= i + (Sk - Sq): the diagonal ends in the bottom right corner, so the last query sees every
-  /// key. With Sk < Sq the first Sq - Sk queries see none.
+  /// Query i sees key j if j <= i + (Sk - Sq): the diagonal ends in the bottom right corner, so the last query sees
+  /// every key. With Sk < Sq the first Sq - Sk queries see none.
   case causal
 
   /// Every query sees what a block mask, made for the same two lengths, shows it.

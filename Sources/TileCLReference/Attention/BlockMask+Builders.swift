@@ -18,8 +18,8 @@ extension BlockMask {
   /// Hilbert window attention (HWA): along a Hilbert curve, consecutive runs of window² tokens see one another.
   ///
   /// Positions i and j are visible to each other if i div w² = j div w². Use it with `TokenOrder.hilbert` of the same
-  /// grid. On a power of two with a window that divides it the windows are squares of side w; elsewhere they are compact
-  /// patches. If w² does not divide the number of tokens, the last window is shorter.
+  /// grid. On a power of two with a window that divides it the windows are squares of side w; elsewhere they are
+  /// compact patches. If w² does not divide the number of tokens, the last window is shorter.
   ///
   /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832 (which cuts the tail off).
   ///

@@ -7,7 +7,7 @@ extension BlockMask {
     public let partialBlocks: Int
     /// Blocks that need no test.
     public let fullBlocks: Int
-    /// The keys that a query's tile of work covers, in the mean over all queries: those of all blocks that are not empty.
+    /// The keys in the blocks that a query's row of blocks does not leave empty, in the mean over all queries.
     public let keysTouchedPerQuery: Double
     /// The pairs that are visible.
     public let visiblePairs: Int
