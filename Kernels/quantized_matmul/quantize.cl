@@ -21,6 +21,9 @@
 #endif
 
 #define CODES_PER_WORD (32 / BITS)
+// The weights that are quantized together; they fill WORDS words.
+#define UNIT 8
+#define WORDS (UNIT / CODES_PER_WORD)
 #define LEVELS (1 << BITS)
 #define MIDPOINT (LEVELS / 2)
 
@@ -28,35 +31,51 @@
 #define SMALLEST_NORMAL 0x1p-126f
 #define SMALLEST_SCALE 0x1p-125f
 
-inline float load_weight(__global const storage_t *row, uint k)
+inline float8 flush(float8 w)
 {
-  const float w = load_storage(row, k);
-  return fabs(w) < SMALLEST_NORMAL ? 0.0f : w;
+  return fabs(w) < SMALLEST_NORMAL ? (float8)(0.0f) : w;
 }
 
-// The integer nearest to the exact quotient d / scale, ties to even.
-inline float divide_rounding(float d, float scale)
+// The weights k ..< k + 8 of a row, the first of them repeated from `end` on.
+inline float8 load_weights(__global const storage_t *row, uint k, uint end)
 {
-  float q = rint(d / scale);
-  // The quotient above may be off by a few ulp, so q by one where d / scale lies near a tie. The remainder is exact
+  if (k + UNIT <= end) {
+#if STORAGE == STORAGE_FLOAT32
+    return flush(vload8(0, row + k));
+#elif STORAGE == STORAGE_FLOAT16
+    return flush(vload_half8(0, (__global const half *)(row + k)));
+#else
+    return flush(as_float8(convert_uint8(vload8(0, row + k)) << 16));
+#endif
+  }
+  float tail[UNIT];
+  for (uint i = 0; i < UNIT; ++i)
+    tail[i] = load_storage(row, k + i < end ? k + i : k);
+  return flush(vload8(0, tail));
+}
+
+// The integers nearest to the exact quotients d / scale, ties to even.
+inline float8 divide_rounding(float8 d, float scale)
+{
+  const float8 q = rint(d / scale);
+  // The quotients above may be off by a few ulp, so q by one where d / scale lies near a tie. The remainder is exact
   // wherever that can matter, and half a scale is a normal number.
-  const float half_scale = 0.5f * fabs(scale);
-  const float r = fma(-q, scale, d);
-  const float beyond = scale < 0.0f ? -r : r;
-  const bool odd = ((int)q & 1) != 0;
-  if (beyond > half_scale || (beyond == half_scale && odd))
-    q += 1.0f;
-  else if (beyond < -half_scale || (beyond == -half_scale && odd))
-    q -= 1.0f;
-  return q;
+  const float8 half_scale = (float8)(0.5f * fabs(scale));
+  const float8 r = fma(-q, (float8)(scale), d);
+  const float8 beyond = scale < 0.0f ? -r : r;
+  const int8 odd = (convert_int8(q) & 1) != 0;
+  const int8 up = (beyond > half_scale) | ((beyond == half_scale) & odd);
+  const int8 down = (beyond < -half_scale) | ((beyond == -half_scale) & odd);
+  // A true comparison is -1.
+  return q - convert_float8(up) + convert_float8(down);
 }
 
-// The code of a weight d above the offset; zero_code stands for the offset itself.
-inline uint encode(float d, float scale, uint zero_code)
+// The codes of weights d above the offset; zero_code stands for the offset itself.
+inline uint8 encode(float8 d, float scale, uint zero_code)
 {
   if (scale == 0.0f)
-    return zero_code;
-  return (uint)clamp(divide_rounding(d, scale) + (float)zero_code, 0.0f, (float)(LEVELS - 1));
+    return (uint8)(zero_code);
+  return convert_uint8(clamp(divide_rounding(d, scale) + (float)zero_code, 0.0f, (float)(LEVELS - 1)));
 }
 
 // A weight that is not finite, or too large, makes its row a candidate for first_bad_row, which the host sets to the
@@ -75,19 +94,23 @@ __kernel void tilecl_quantized_matmul_quantize(
   const uint begin = g * group_size;
   const uint end = K - begin < group_size ? K : begin + group_size;
 
-  float low = INFINITY;
-  float high = -INFINITY;
-  bool good = true;
-  for (uint k = begin; k < end; ++k) {
-    const float w = load_weight(row, k);
-    good = good && fabs(w) <= LARGEST_WEIGHT;
-    low = fmin(low, w);
-    high = fmax(high, w);
+  float8 lows = (float8)(INFINITY);
+  float8 highs = (float8)(-INFINITY);
+  int8 good = (int8)(-1);
+  for (uint k = begin; k < end; k += UNIT) {
+    const float8 w = load_weights(row, k, end);
+    good &= fabs(w) <= LARGEST_WEIGHT;
+    lows = w < lows ? w : lows;
+    highs = w > highs ? w : highs;
   }
-  if (!good) {
+  if (!all(good)) {
     atomic_min(first_bad_row, n);
     return;
   }
+  const float4 low4 = fmin(lows.lo, lows.hi);
+  const float4 high4 = fmax(highs.lo, highs.hi);
+  const float low = fmin(fmin(low4.x, low4.y), fmin(low4.z, low4.w));
+  const float high = fmax(fmax(high4.x, high4.y), fmax(high4.z, high4.w));
 
   float step;
   float scale;
@@ -111,12 +134,19 @@ __kernel void tilecl_quantized_matmul_quantize(
   const uint zero_code = symmetric ? MIDPOINT : 0;
   __global uint *code_row = codes + (size_t)n * words_per_row;
   uint word = begin / CODES_PER_WORD;
-  for (uint k = begin; k < end; k += CODES_PER_WORD, ++word) {
-    const uint count = min(end - k, (uint)CODES_PER_WORD);
-    uint packed = 0;
-    for (uint i = 0; i < count; ++i)
-      packed |= encode(load_weight(row, k + i) - offset, scale, zero_code) << (i * BITS);
-    code_row[word] = packed;
+  for (uint k = begin; k < end; k += UNIT, word += WORDS) {
+    uint8 unit = encode(load_weights(row, k, end) - offset, scale, zero_code);
+    // Codes that the row does not have are zero.
+    unit = k + (uint8)(0, 1, 2, 3, 4, 5, 6, 7) < end ? unit : (uint8)(0);
+#if BITS == 4
+    unit <<= (uint8)(0, 4, 8, 12, 16, 20, 24, 28);
+    const uint4 half_unit = unit.lo | unit.hi;
+    code_row[word] = half_unit.x | half_unit.y | half_unit.z | half_unit.w;
+#else
+    unit <<= (uint8)(0, 8, 16, 24, 0, 8, 16, 24);
+    code_row[word] = unit.s0 | unit.s1 | unit.s2 | unit.s3;
+    code_row[word + 1] = unit.s4 | unit.s5 | unit.s6 | unit.s7;
+#endif
   }
   if (g == groups_per_row - 1)
     for (; word < words_per_row; ++word)

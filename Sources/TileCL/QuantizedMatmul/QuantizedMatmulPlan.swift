@@ -21,7 +21,11 @@ public struct QuantizedMatmulPlan: Sendable {
   package let kernelDescriptor: QuantizedMatmulKernelDescriptor?
   private let kernel: Kernel?
 
-  init(_ descriptor: QuantizedMatmulDescriptor, on engine: Engine) throws {
+  /// A plan with the kernel that suits `target`, by default the engine's own device.
+  package init(
+    _ descriptor: QuantizedMatmulDescriptor, on engine: Engine,
+    target: QuantizedMatmulKernelDescriptor.Target? = nil
+  ) throws {
     self.descriptor = descriptor
     self.engine = engine
     guard let context = engine.context else {
@@ -30,7 +34,7 @@ public struct QuantizedMatmulPlan: Sendable {
       return
     }
     let variant = try KernelTable.choose(.quantizedMatmul, on: context)
-    let key = QuantizedMatmulKernelDescriptor(descriptor, target: .init(context.device))
+    let key = QuantizedMatmulKernelDescriptor(descriptor, target: target ?? .init(context.device))
     kernel = try context.program(key.source(files: variant.files)).kernel(key.kernelName)
     kernelDescriptor = key
   }

@@ -59,6 +59,27 @@ import TileCLTestSupport
     #expect(key.workGroup == 64)
   }
 
+  /// What is chosen for one kind of device must be right on every other, or a new device could meet an untried kernel.
+  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: [Self.cpu, Self.gpu, Self.small])
+  private func everyChoiceRunsHere(target: Key.Target) throws {
+    let engine = try #require(TestEngines.openCL)
+    let cases: [(QuantizationFormat.Scheme, Int)] = [
+      (.affine, 1), (.symmetric, 3), (.affine, 13), (.symmetric, 31), (.affine, 67),
+    ]
+    for (scheme, rows) in cases {
+      let format = try QuantizationFormat(bits: rows == 3 ? .int8 : .int4, groupSize: 64, scheme: scheme)
+      var generator = SplitMix64(seed: 9)
+      let matrix = (0..<70 * 300).map { _ in Float(generator.uniform() - 0.5) }
+      let activations = (0..<rows * 300).map { _ in Float(generator.uniform() - 0.5) }
+      let packed = try Reference.quantize(matrix, columns: 70, depth: 300, format: format)
+      let descriptor = try QuantizedMatmulDescriptor(rows: rows, columns: 70, depth: 300, format: format)
+      let product = try QuantizedMatmulPlan(descriptor, on: engine, target: target).run(
+        activations: engine.tensor(activations, shape: [rows, 300]), weights: engine.quantizedWeights(packed))
+      let expected = try Reference.quantizedMatmul(activations: activations, weights: packed, descriptor)
+      for (value, truth) in zip(try product.array(), expected) { #expect(abs(Double(value) - truth) < 2e-5) }
+    }
+  }
+
   @Test(.enabled(if: TestEngines.hasOpenCL))
   func plansOfAClassShareTheProgram() throws {
     let engine = try #require(TestEngines.openCL)
