@@ -19,6 +19,14 @@ struct Demo: ParsableCommand {
   @Option(help: "Standard deviation of the noise, 1 ... 100 grey levels.")
   var sigma = 25.0
 
+  @Option(help: "How many Hilbert curves are laid over the picture, 1 ... 64.")
+  var curves = 8
+
+  @Option(
+    name: .customLong("dense-limit"),
+    help: "Dense attention over the whole picture is run if it should take no more than so many seconds.")
+  var denseLimit = 10.0
+
   @Option(help: "A text file, or a folder of texts, for the language model. Default: this package.")
   var text: String?
 
@@ -43,6 +51,7 @@ struct Demo: ParsableCommand {
 
   func validate() throws {
     try Self.require("sigma", sigma, in: 1...100)
+    try Self.require("curves", curves, in: 1...64)
     try Self.require("tokens", tokens, in: 1...1_000_000)
     try Self.require("vocabulary", vocabulary, in: 512...65_536)
     try Self.require("hidden-size", hiddenSize, in: 8...1024)
@@ -68,7 +77,8 @@ struct Demo: ParsableCommand {
 
     let noisy = clean.addingNoise(sigma: sigma, seed: seed)
     let denoising = try DenoisingRun(
-      engine: engine, noisy: noisy, options: DenoisingOptions(sigma: sigma), progress: progress)
+      engine: engine, noisy: noisy,
+      options: DenoisingOptions(sigma: sigma, curves: curves, denseLimit: denseLimit), progress: progress)
     let (denoised, table) = try denoising.run(clean: clean)
     report.tables.append(table)
     for (name, picture) in [

@@ -4,6 +4,10 @@ import TileCL
 struct DenoisingOptions: Sendable {
   /// Standard deviation of the noise, in grey levels.
   var sigma: Double
+  /// How many curves are laid over the picture.
+  var curves: Int
+  /// Dense attention over the whole picture is run if it should take no longer than this, in seconds.
+  var denseLimit: Double
   /// The side w of a window: w^2 pixels that follow each other along a Hilbert curve see one another.
   var window = 16
   /// Patches have a side of 2 r + 1 pixels.

@@ -22,9 +22,8 @@ extension DenoisingRun {
         let expected = try attention(
           over: tensors(on: .reference, queries: window, keys: window), mask: .blocks(mask))
         let found = PatchFeatures.gather(pass.outputs, stride: RGBImage.channels, rows: window)
-        let check = Check(
-          found.map(Double.init), try expected.output.array().map(Double.init), allowed: Self.colourTolerance)
-        if !(check.deviation <= worst.deviation) { worst = check }
+        worst = try worst.orWorse(
+          Check(found.map(Double.init), expected.output.array().map(Double.init), allowed: Self.colourTolerance))
       }
     }
     return worst

@@ -15,8 +15,6 @@ extension DenoisingRun {
 
   /// The side of the middle part of the picture on which dense attention always fits.
   private static let partSide = 96
-  /// Dense attention over the whole picture is run if it should take no longer than this, in seconds.
-  private static let patience = 8.0
   private static let checkedRows = 64
 
   func denseComparison() throws -> DenseComparison {
@@ -34,7 +32,7 @@ extension DenoisingRun {
 
     let ratio = Double(features.pixelCount) / Double(part.count)
     var whole = (seconds: seconds * ratio * ratio, isMeasured: false)
-    if whole.seconds <= Self.patience {
+    if whole.seconds <= options.denseLimit {
       progress.say("dense attention over the whole picture")
       whole = (try timedAttention(over: nil).seconds, true)
     }

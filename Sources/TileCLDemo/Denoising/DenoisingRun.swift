@@ -16,6 +16,8 @@ struct DenoisingRun {
     let outputs: [Float]
     /// `[S]`.
     let lse: [Float]
+    /// The time of attention, from its launch to the results on the host.
+    let seconds: Double
   }
 
   init(engine: Engine, noisy: RGBImage, options: DenoisingOptions, progress: Progress) throws {
@@ -35,7 +37,8 @@ struct DenoisingRun {
   /// - Returns: The denoised picture and the table of the report.
   func run(clean: RGBImage) throws -> (denoised: RGBImage, table: ReportTable) {
     let dense = try denseComparison()
-    let (passes, seconds) = try timed { try attend() }
+    let passes = try attend()
+    let seconds = passes.reduce(0) { $0 + $1.seconds }
     var merge = WindowMerge(pixelCount: features.pixelCount)
     for pass in passes { merge.add(outputs: pass.outputs, lse: pass.lse) }
     merge.addSelf(features, options: options)
@@ -78,12 +81,27 @@ struct DenoisingRun {
   /// Runs attention along every curve. The tensors are made once; only the token order changes.
   private func attend() throws -> [PassResult] {
     let all = try tensors(on: engine, queries: nil, keys: nil)
-    return try WindowPass.all.map { pass in
-      progress.say("attention along the curve, \(pass.name)")
-      let order = try pass.order(width: noisy.width, height: noisy.height, window: options.window)
-      let result = try attention(over: all, mask: .blocks(mask), order: order)
-      return PassResult(order: order, outputs: try result.output.array(), lse: try result.lse?.array() ?? [])
+    try warmUp()
+    return try (0..<options.curves).map { index in
+      progress.say("window attention along curve \(index + 1) of \(options.curves)")
+      let order = try WindowPass(index, window: options.window).order(width: noisy.width, height: noisy.height)
+      let (result, seconds) = try timed {
+        let result = try attention(over: all, mask: .blocks(mask), order: order)
+        return (outputs: try result.output.array(), lse: try result.lse?.array() ?? [])
+      }
+      return PassResult(order: order, outputs: result.outputs, lse: result.lse, seconds: seconds)
     }
+  }
+
+  /// Builds the kernels by a small problem of the same kind, so that no measured time holds it.
+  private func warmUp() throws {
+    let side = options.window
+    let few = (0..<Int32(side * side)).map(\.self)
+    let mask = try BlockMask.hilbertWindow(height: side, width: side, window: side, blockSize: options.blockSize)
+    _ = try attention(
+      over: tensors(on: engine, queries: few, keys: few), mask: .blocks(mask.excludingSelf()),
+      order: .hilbert(height: side, width: side)
+    ).output.array()
   }
 
   /// The tensors of one attention problem.

@@ -2,41 +2,43 @@ import TileCL
 
 /// One way to lay a Hilbert curve over a picture, and so to cut the picture into windows.
 ///
-/// Windows of one curve do not overlap, so their seams would show. Curves that are turned, mirrored or entered half a
-/// window later have their seams elsewhere. All share one block mask and the same tensors: only the token order differs.
+/// Windows of one curve do not overlap, so their seams would show. Each pass turns, mirrors and moves the curve to put
+/// the seams elsewhere. All passes share one block mask and the same tensors: only the token order differs.
 struct WindowPass: Sendable {
-  let name: String
   /// Whether the curve is that of the transposed picture.
-  var transposed = false
-  var flipsRows = false
-  var flipsColumns = false
-  /// Whether windows begin half a window later along the curve.
-  var shifted = false
+  let isTransposed: Bool
+  let flipsRows: Bool
+  let flipsColumns: Bool
+  /// How far the curve is moved, in pixels. What leaves the picture on one side enters it on the other; windows that hold
+  /// pixels of both sides cost nothing, since unlike patches hardly weigh.
+  let offset: (y: Int, x: Int)
 
-  static let all = [
-    WindowPass(name: "upright"),
-    WindowPass(name: "transposed, shifted", transposed: true, shifted: true),
-    WindowPass(name: "turned by 180 degrees", flipsRows: true, flipsColumns: true),
-    WindowPass(name: "mirrored, shifted", flipsColumns: true, shifted: true),
-  ]
+  /// The pass of a number; pass 0 is the plain curve.
+  ///
+  /// Offsets follow the additive sequence of the plastic number, which fills the square of two windows evenly however
+  /// many passes there are.
+  init(_ index: Int, window: Int) {
+    isTransposed = index & 1 != 0
+    flipsColumns = index & 2 != 0
+    flipsRows = index & 4 != 0
+    let (period, plastic) = (2 * window, 1.324_717_957_244_746)
+    func multiple(_ step: Double) -> Int { Int(Double(index * period) * step) % period }
+    offset = (multiple(1 / plastic), multiple(1 / (plastic * plastic)))
+  }
 
   /// The order in which the pass visits the pixels.
-  ///
-  /// A shift is cyclic: the window that wraps around holds pixels of both ends of the curve, which costs nothing, since
-  /// unlike patches hardly weigh.
-  func order(width: Int, height: Int, window: Int) throws -> TokenOrder {
-    let curve = try transposed
+  func order(width: Int, height: Int) throws -> TokenOrder {
+    let curve = try isTransposed
       ? TokenOrder.hilbert(height: width, width: height) : TokenOrder.hilbert(height: height, width: width)
-    let lineLength = transposed ? height : width
-    let pixels = curve.permutation.map { cell in
-      var (y, x) = Int(cell).quotientAndRemainder(dividingBy: lineLength)
-      if transposed { swap(&y, &x) }
-      if flipsRows { y = height - 1 - y }
-      if flipsColumns { x = width - 1 - x }
-      return Int32(y * width + x)
-    }
-    let shift = shifted ? min(window * window / 2, pixels.count) : 0
-    return try TokenOrder(permutation: Array(pixels[shift...] + pixels[..<shift]))
+    let lineLength = isTransposed ? height : width
+    return try TokenOrder(
+      permutation: curve.permutation.map { cell in
+        var (y, x) = Int(cell).quotientAndRemainder(dividingBy: lineLength)
+        if isTransposed { swap(&y, &x) }
+        if flipsRows { y = height - 1 - y }
+        if flipsColumns { x = width - 1 - x }
+        return Int32((y + offset.y) % height * width + (x + offset.x) % width)
+      })
   }
 }
 

@@ -67,16 +67,16 @@ struct LanguageRun {
     var table = ReportTable(
       "Language model by fused linear cross-entropy: \(Format.bytes(corpus.bytes.count)) of text in "
         + "\(corpus.fileCount) file\(corpus.fileCount == 1 ? "" : "s")",
-      header: ["", "value"])
+      header: ["", "value", "perplexity", "bits/byte"])
     table.add(
       "held-out tokens N, channels D, vocabulary V",
       "\(Format.count(tokens)), \(depth), \(Format.count(text.vocabulary))")
-    table.add("loss by token frequencies alone", describe(unigram))
-    table.add("loss of the model", describe(loss), check: meanCheck)
-    table.add("losses of single tokens, every \(tokens / min(Self.checkedTokens, tokens))th", "", check: sampleCheck)
+    let (baseline, result) = (describe(unigram), describe(loss))
+    table.add("mean loss by token frequencies alone", baseline.nats, baseline.perplexity, baseline.bits)
     table.add(
-      "time of the loss",
-      "\(Format.seconds(seconds)), \(Format.fixed(operations / seconds * 1e-9, 1)) GFLOP/s")
+      "mean loss of the model", result.nats, result.perplexity, result.bits, check: sampleCheck.orWorse(meanCheck))
+    table.add("time of the loss", Format.seconds(seconds))
+    table.add("arithmetic rate", "\(Format.fixed(operations / seconds * 1e-9, 0)) GFLOP/s")
     table.add("memory of embeddings and classifier", Format.bytes((tokens + text.vocabulary) * depth * size))
     table.add("memory beside them", Format.bytes(plan.workspaceByteCount + (tokens + 1) * size))
     table.add("memory that N x V logits would take", Format.bytes(tokens * text.vocabulary * size))
@@ -106,9 +106,9 @@ struct LanguageRun {
   }
 
   /// A mean loss, its perplexity, and what it means for a byte of the text.
-  private func describe(_ loss: Double) -> String {
+  private func describe(_ loss: Double) -> (nats: String, perplexity: String, bits: String) {
     let bytes = targets.reduce(0) { $0 + text.byteCounts[Int($1)] }
     let bits = loss * Double(tokens) / (log(2.0) * Double(bytes))
-    return "\(Format.fixed(loss, 3)) nats, perplexity \(Format.fixed(exp(loss), 1)), \(Format.fixed(bits, 2)) bits/byte"
+    return ("\(Format.fixed(loss, 3)) nats", Format.fixed(exp(loss), 1), Format.fixed(bits, 2))
   }
 }

@@ -6,14 +6,28 @@ struct QuantizationRun {
   let engine: Engine
   let language: LanguageRun
   let progress: Progress
+  /// `[M, D]`.
+  private let hidden: [Float]
+  /// `[M]`.
+  private let targets: [Int32]
 
   /// Held-out tokens whose logits are computed.
-  private static let mostRows = 1024
+  private static let mostRows = 2048
   private static let checkedRows = 64
   /// The largest error allowed in a logit, in units of the largest logit of the sample.
   private static let tolerance = 1e-5
 
-  private var rows: Int { min(Self.mostRows, language.tokens) }
+  init(engine: Engine, language: LanguageRun, progress: Progress) {
+    self.engine = engine
+    self.language = language
+    self.progress = progress
+    let (count, depth) = (min(Self.mostRows, language.tokens), language.model.hiddenSize)
+    let rows = (0..<count).map { $0 * language.tokens / count }
+    hidden = rows.flatMap { language.hidden[$0 * depth..<($0 + 1) * depth] }
+    targets = rows.map { language.targets[$0] }
+  }
+
+  private var rows: Int { targets.count }
   private var columns: Int { language.text.vocabulary }
   private var depth: Int { language.model.hiddenSize }
 
@@ -56,7 +70,6 @@ struct QuantizationRun {
     progress.say("\(format)")
     let weights = try engine.quantize(
       engine.tensor(language.model.classifier, shape: [columns, depth]), format)
-    let hidden = Array(language.hidden[..<(rows * depth)])
     let activations = try engine.tensor(hidden, shape: [rows, depth])
     let plan = try engine.makePlan(
       QuantizedMatmulDescriptor(rows: rows, columns: columns, depth: depth, format: format))
@@ -86,7 +99,7 @@ struct QuantizationRun {
     let plan = try reference.makePlan(
       QuantizedMatmulDescriptor(rows: count, columns: columns, depth: depth, format: format))
     let expected = try plan.run(
-      activations: reference.tensor(Array(language.hidden[..<(count * depth)]), shape: [count, depth]),
+      activations: reference.tensor(Array(hidden[..<(count * depth)]), shape: [count, depth]),
       weights: expectedWeights
     ).array().map(Double.init)
     let largest = expected.reduce(0) { max($0, $1.magnitude) }
@@ -98,7 +111,7 @@ struct QuantizationRun {
   /// `[M, V]`, accumulated in fp64, by plain loops.
   private func exactLogits() -> [Float] {
     let (columns, depth) = (columns, depth)
-    let (hidden, classifier) = (language.hidden, language.model.classifier)
+    let (hidden, classifier) = (hidden, language.model.classifier)
     return Parallel.rows(rows, stride: columns, zero: Float(0)) { row, target in
       for column in 0..<columns {
         var sum = 0.0
@@ -135,7 +148,7 @@ struct QuantizationRun {
       let line = logits[row * columns..<(row + 1) * columns]
       let peak = Double(line.max() ?? 0)
       let sum = line.reduce(0.0) { $0 + exp(Double($1) - peak) }
-      return total + peak + log(sum) - Double(logits[row * columns + Int(language.targets[row])])
+      return total + peak + log(sum) - Double(logits[row * columns + Int(targets[row])])
     }
     return exp(total / Double(rows))
   }

@@ -30,4 +30,10 @@ struct Check: Sendable {
     self.deviation = deviation
     self.allowed = allowed
   }
+
+  /// This check, or another of the same allowance that is worse.
+  func orWorse(_ other: Check) -> Check {
+    // Written so that a NaN on either side is kept.
+    other.deviation.isNaN || other.deviation > deviation ? other : self
+  }
 }
