@@ -23,6 +23,7 @@ extension Engine {
   ///
   /// - Parameters:
   ///   - memory: As many values as the shape has, row by row; nobody may write it while the tensor lives.
+  ///   - shape: Sizes along the axes, outermost first.
   ///   - owner: Whatever keeps the memory, such as a mapped file; it is kept as long as the memory is used.
   /// - Throws: As ``tensor(_:shape:)``.
   public func tensor<Element: TensorElement>(

@@ -34,7 +34,7 @@ public final class Engine: Sendable {
   /// Takes a GPU, else an accelerator, else an OpenCL CPU, over all platforms, else the reference.
   ///
   /// `TILECL_DEVICE` picks a device and `TILECL_BACKEND` a backend; with `TILECL_BACKEND=opencl`, or a device asked for,
-  /// nothing falls back to the reference. See <doc:Choosing-a-Device>.
+  /// nothing falls back to the reference. See <doc:choosing-a-device>.
   ///
   /// - Parameters:
   ///   - environment: Settings; those of the process by default.
