@@ -2,7 +2,7 @@ public import TileCL
 
 /// One check of an operation: seeded input, an oracle, and what the engine made of it.
 public struct ConformanceCase: Sendable, CustomStringConvertible {
-  public let operation: Operation
+  public let operation: OperationKind
   /// Names the case among those of its operation.
   public let name: String
   /// Whether the case is small enough for an interpreter of kernels, which is some thousand times slower than a device.
@@ -10,7 +10,7 @@ public struct ConformanceCase: Sendable, CustomStringConvertible {
   private let body: @Sendable (Engine) throws -> [Comparison]
 
   public init(
-    operation: Operation, name: String, isSmall: Bool = false,
+    operation: OperationKind, name: String, isSmall: Bool = false,
     run body: @escaping @Sendable (Engine) throws -> [Comparison]
   ) {
     self.operation = operation

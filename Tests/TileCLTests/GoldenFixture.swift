@@ -17,7 +17,7 @@ struct GoldenFixture: CustomTestStringConvertible, Sendable {
   }
 
   /// All fixtures of an operation.
-  static func all(_ operation: TileCL.Operation) -> [GoldenFixture] {
+  static func all(_ operation: OperationKind) -> [GoldenFixture] {
     let folder = folder.appendingPathComponent(operation.rawValue)
     let files = try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
     let names = (files ?? []).filter { $0.pathExtension == "safetensors" }.map { $0.deletingPathExtension() }

@@ -43,7 +43,7 @@ import TileCLTestSupport
   }
 
   @Test func theSmallCasesCoverEveryOperation() {
-    for operation in TileCL.Operation.allCases {
+    for operation in OperationKind.allCases {
       #expect(ConformanceCase.all.contains { $0.operation == operation && $0.isSmall })
     }
   }
@@ -57,7 +57,7 @@ import TileCLTestSupport
     for device in report.devices {
       #expect(text.contains(device.name))
       #expect(device.problem == nil)
-      #expect(device.kernels.filter(\.isChosen).count == TileCL.Operation.allCases.count)
+      #expect(device.kernels.filter(\.isChosen).count == OperationKind.allCases.count)
       #expect(device.probes.allSatisfy { !$0.reason.isEmpty })
     }
     #expect(TestEngines.hasOpenCL == !report.devices.isEmpty)

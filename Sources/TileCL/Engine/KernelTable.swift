@@ -8,7 +8,7 @@ public struct KernelVariant: Hashable, Sendable {
     case none
   }
 
-  public let operation: Operation
+  public let operation: OperationKind
   /// The target: `portable`, or the devices that it is tuned for.
   public let name: String
   /// The kernel's file below `Kernels`.
@@ -38,7 +38,7 @@ public enum KernelTable {
   /// The first row of the operation that the device can run.
   ///
   /// - Throws: ``TileCLError/Code/unsupported`` when there is none.
-  public static func choose(_ operation: Operation, on context: Context) throws -> KernelVariant {
+  public static func choose(_ operation: OperationKind, on context: Context) throws -> KernelVariant {
     for row in rows where row.operation == operation && verdict(row, on: context).isMet { return row }
     var error = TileCLError(
       .unsupported, "no kernel of \(operation.rawValue) runs on this device",

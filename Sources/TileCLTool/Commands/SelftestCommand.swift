@@ -27,10 +27,10 @@ struct SelftestCommand: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Print every case with its errors and bounds.")
   var verbose = false
 
-  private static let operations = TileCL.Operation.allCases.map(\.rawValue).joined(separator: ", ")
+  private static let operations = OperationKind.allCases.map(\.rawValue).joined(separator: ", ")
 
   func validate() throws {
-    for name in names where TileCL.Operation(rawValue: name) == nil {
+    for name in names where OperationKind(rawValue: name) == nil {
       throw ValidationError("no operation \"\(name)\"; the operations are \(Self.operations)")
     }
   }
@@ -103,7 +103,7 @@ struct SelftestReport: Encodable {
   /// A line for each operation, then the totals.
   var summary: String {
     var lines = ["device: \(device)\(driver.map { ", driver \($0)" } ?? "") (\(reason))"]
-    for operation in TileCL.Operation.allCases.map(\.rawValue) {
+    for operation in OperationKind.allCases.map(\.rawValue) {
       let own = outcomes.filter { $0.operation == operation }
       guard !own.isEmpty else { continue }
       let seconds = own.reduce(0) { $0 + $1.seconds }

@@ -29,7 +29,7 @@ import TileCLTestSupport
   @Test(.enabled(if: TestEngines.hasOpenCL))
   func everyOperationHasAKernel() throws {
     let context = try #require(TestEngines.openCL?.context)
-    for operation in TileCL.Operation.allCases {
+    for operation in OperationKind.allCases {
       let variant = try KernelTable.choose(operation, on: context)
       #expect(variant.operation == operation)
       for file in variant.files { #expect(try !KernelLibrary.text(file).isEmpty) }

@@ -1,5 +1,5 @@
 /// The operations of this package; a raw value is the stem of the operation's files.
-public enum Operation: String, Hashable, Sendable, CaseIterable, Codable {
+public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case attention
   case linearCrossEntropy = "linear_cross_entropy"
   case quantizedMatmul = "quantized_matmul"
