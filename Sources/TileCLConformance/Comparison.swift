@@ -37,7 +37,8 @@ public struct Comparison: Sendable, CustomStringConvertible {
     let floor = largest * dtype.unitRoundoff
     let error = Errors(candidate, oracle)
     let allowed = Errors(baseline, oracle)
-    let meanBound = max(allowed.mean * (dtype == .float32 ? 10 : 1.1), floor)
+    // OpenCL lets exp and log err by 3 units each, which shows where a mean is over one value or two.
+    let meanBound = max(allowed.mean * (dtype == .float32 ? 10 : 1.1), floor * (dtype == .float32 ? 8 : 1))
     // fp32 baselines err by a few units; twice a lucky baseline would be no bound at all.
     let maximumBound = max(allowed.maximum * 2, floor * (dtype == .float32 ? 32 : 2))
     let passed = error.mean <= meanBound && error.maximum <= maximumBound
