@@ -102,8 +102,7 @@ inline float total(vector_t v)
 #else
   const float4 x = v;
 #endif
-  const float2 y = x.lo + x.hi;
-  return y.x + y.y;
+  return dot(x, (float4)(1.0f));
 }
 
 // What exponents are taken relative to: the maximum, or 0 where inf - inf would make a NaN of a defined result.

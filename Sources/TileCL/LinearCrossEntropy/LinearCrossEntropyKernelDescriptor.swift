@@ -47,7 +47,8 @@ struct LinearCrossEntropyKernelDescriptor: Hashable, Sendable {
     }
     guard let fitting else {
       var error = TileCLError(
-        .unsupported, "linear cross-entropy needs \(Tile.single.localByteCount) bytes of local memory; "
+        .unsupported,
+        "linear cross-entropy needs \(Tile.single.localByteCount) bytes of local memory; "
           + "the device has \(capabilities.localMemory)",
         hint: "set TILECL_BACKEND=reference to compute on the host")
       error.device = device.name
