@@ -31,7 +31,8 @@ public struct Comparison: Sendable, CustomStringConvertible {
     }
     // Infinities and NaN stand for themselves and must be at the same places.
     for (index, (value, truth)) in zip(candidate, oracle).enumerated()
-    where !truth.isFinite && !(truth.isNaN ? value.isNaN : Double(value) == truth) || truth.isFinite && !value.isFinite {
+    where !truth.isFinite && !(truth.isNaN ? value.isNaN : Double(value) == truth) || truth.isFinite && !value.isFinite
+    {
       return Comparison(what: what, passed: false, description: "\(what)[\(index)] is \(value), should be \(truth)")
     }
     let largest = oracle.lazy.filter(\.isFinite).map(abs).max() ?? 0

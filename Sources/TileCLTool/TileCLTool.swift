@@ -8,7 +8,8 @@ struct TileCLTool: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tilecl",
     abstract: "Inspects and checks TileCL on this machine's OpenCL devices.",
-    discussion: "The device is chosen by --device or TILECL_DEVICE (platform:type:name-or-index); see the documentation.",
+    discussion:
+      "The device is chosen by --device or TILECL_DEVICE (platform:type:name-or-index); see the documentation.",
     version: "0.1.0",
     subcommands: [InfoCommand.self, SelftestCommand.self, CacheCommand.self])
 }

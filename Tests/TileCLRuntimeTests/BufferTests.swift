@@ -73,7 +73,9 @@ import TileCLTestSupport
     try context.queue.copy(source, offset: 10, to: target, offset: 100, byteCount: 7)
     var bytes = [UInt8](repeating: 1, count: 300)
     try bytes.withUnsafeMutableBytes { try context.queue.read(target, into: $0) }
-    #expect(bytes == [UInt8](repeating: 0, count: 100) + [UInt8](repeating: 0xA5, count: 7) + [UInt8](repeating: 0, count: 193))
+    #expect(
+      bytes == [UInt8](repeating: 0, count: 100) + [UInt8](repeating: 0xA5, count: 7)
+        + [UInt8](repeating: 0, count: 193))
   }
 
   @Test func pageAlignedHostMemoryIsUsedInPlaceWhereItCanBe() throws {
@@ -138,7 +140,8 @@ import TileCLTestSupport
     let kernel = try context.program(scaleSource()).kernel("scale")
     let buffer = try context.makeBuffer(byteCount: 4)
     try [Float(3)].withUnsafeBytes { try context.queue.write($0, to: buffer) }
-    let first = try context.queue.launch(kernel, global: [1], local: [1], [.buffer(buffer), .buffer(buffer), .float(2)])
+    let first = try context.queue.launch(
+      kernel, global: [1], local: [1], [.buffer(buffer), .buffer(buffer), .float(2)])
     try context.queue.flush()
     try other.launch(kernel, global: [1], local: [1], [.buffer(buffer), .buffer(buffer), .float(5)], after: [first])
     var result: [Float] = [0]

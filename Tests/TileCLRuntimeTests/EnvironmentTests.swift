@@ -24,7 +24,8 @@ import Testing
   @Test func values() throws {
     let environment = try Environment(variables: [
       "TILECL_BACKEND": "opencl", "TILECL_DEVICE": "nvidia:gpu:1", "TILECL_MAX_ALLOC": "64K", "TILECL_LOG": "debug",
-      "TILECL_PROFILE": "1", "TILECL_BUILD_OPTIONS": "-cl-opt-disable", "TILECL_DUMP_DIR": "/d", "TILECL_KERNEL_DIR": "/k",
+      "TILECL_PROFILE": "1", "TILECL_BUILD_OPTIONS": "-cl-opt-disable", "TILECL_DUMP_DIR": "/d",
+      "TILECL_KERNEL_DIR": "/k",
     ])
     #expect(environment.backend == .opencl)
     #expect(environment.device?.description == "nvidia:gpu:1")

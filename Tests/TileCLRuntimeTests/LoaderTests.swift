@@ -19,7 +19,8 @@ import TileCLTestSupport
   }
 
   @Test func openCLIsPresentWhereItIsRequired() {
-    #expect(!TestEngines.requiresOpenCL || TestEngines.hasOpenCL, "TILECL_REQUIRE_OPENCL=1, and there is no OpenCL device")
+    #expect(
+      !TestEngines.requiresOpenCL || TestEngines.hasOpenCL, "TILECL_REQUIRE_OPENCL=1, and there is no OpenCL device")
   }
 
   @Test func statusNamesAndHints() {
@@ -40,7 +41,8 @@ import TileCLTestSupport
       #expect(!device.name.isEmpty)
       #expect(capabilities.computeUnits >= 1)
       #expect(capabilities.localMemory >= 32 << 10, "OpenCL guarantees 32 KiB")
-      #expect(capabilities.maximumAllocation >= 128 << 20 && capabilities.maximumAllocation <= capabilities.globalMemory)
+      #expect(
+        capabilities.maximumAllocation >= 128 << 20 && capabilities.maximumAllocation <= capabilities.globalMemory)
       #expect(capabilities.maximumWorkItemSizes.count >= 3)
       #expect(capabilities.baseAddressAlignment >= 1)
     }
@@ -49,7 +51,9 @@ import TileCLTestSupport
   @Test func everyDeviceIsFoundByItsOwnName() throws {
     let devices = try Device.all()
     for device in devices {
-      #expect(try DeviceSelector(parsing: "\(device.platform.name):\(device.kind.rawValue):0").select(from: devices).kind == device.kind)
+      #expect(
+        try DeviceSelector(parsing: "\(device.platform.name):\(device.kind.rawValue):0").select(from: devices).kind
+          == device.kind)
       #expect(try DeviceSelector(parsing: device.kind.rawValue).select(from: devices).kind == device.kind)
       let word = try #require(device.platform.name.split(separator: " ").first)
       #expect(try DeviceSelector(parsing: word.uppercased()).select(from: devices).platform.name.contains(word))

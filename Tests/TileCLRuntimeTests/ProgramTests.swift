@@ -46,7 +46,10 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     let context = try makeContext()
     let source = ProgramSource(
       name: "broken.cl",
-      parts: [.text(name: "first.cl", "// nothing wrong here"), .text(name: "broken.cl", "\n__kernel void k() { undeclared; }")],
+      parts: [
+        .text(name: "first.cl", "// nothing wrong here"),
+        .text(name: "broken.cl", "\n__kernel void k() { undeclared; }"),
+      ],
       defines: ["TILE": 16])
     let error = try #require(throws: TileCLError.self) { try context.program(source) }
     #expect(error.code == .programBuild)
@@ -230,7 +233,8 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     #expect(error.code == .unsupported)
   }
 
-  @Test(.enabled(if: TestEngines.hasOpenCL && TestEngines.openCL?.context?.device.capabilities.nvidia?.isHopper != true))
+  @Test(
+    .enabled(if: TestEngines.hasOpenCL && TestEngines.openCL?.context?.device.capabilities.nvidia?.isHopper != true))
   func otherDevicesAreRefusedBeforeTheirCompilerSeesIt() throws {
     let context = try makeContext()
     let error = try #require(throws: TileCLError.self) {

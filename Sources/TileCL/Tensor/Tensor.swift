@@ -123,7 +123,9 @@ extension Tensor {
 
 extension Tensor {
   /// Checks an argument of an operation: it must live in the plan's engine and have the plan's shape and dtype.
-  package func require(_ name: String, shape expected: [Int], dtype expectedType: DType, on expectedEngine: Engine) throws {
+  package func require(_ name: String, shape expected: [Int], dtype expectedType: DType, on expectedEngine: Engine)
+    throws
+  {
     guard engine === expectedEngine else {
       throw TileCLError.invalid(
         name, "a tensor of another engine (\(engine.name))", allowed: "a tensor of the plan's engine",

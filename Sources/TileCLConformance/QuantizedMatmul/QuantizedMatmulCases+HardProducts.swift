@@ -10,7 +10,8 @@ extension QuantizedMatmulCases {
         hard("scales-\(kind.name)") { try extremeScales(kind, on: $0) },
         hard("infinities-\(kind.name)") { try infinities(kind, on: $0) },
       ]
-    } + [1, 17].flatMap { rows in
+    }
+    + [1, 17].flatMap { rows in
       [
         hard("strided-float32-m\(rows)") { try strided(Float.self, rows: rows, on: $0) },
         hard("strided-float16-m\(rows)") { try strided(Float16.self, rows: rows, on: $0) },

@@ -99,7 +99,9 @@ struct DeviceInfo {
     let bytes = try infoBytes(
       { library.getDeviceInfo(handle.raw, cl_device_info(parameter), $0, $1, $2) }, "clGetDeviceInfo(\(parameter))")
     return bytes.withUnsafeBytes { raw in
-      stride(from: 0, through: raw.count - 8, by: 8).map { Int(clamping: raw.loadUnaligned(fromByteOffset: $0, as: UInt.self)) }
+      stride(from: 0, through: raw.count - 8, by: 8).map {
+        Int(clamping: raw.loadUnaligned(fromByteOffset: $0, as: UInt.self))
+      }
     }
   }
 }

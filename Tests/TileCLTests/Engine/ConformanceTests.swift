@@ -37,14 +37,17 @@ import TileCLTestSupport
   func wrongValuesFail(value: Float) {
     let baseline = oracle.map(Float.init)
     let candidate = [value] + baseline.dropFirst()
-    #expect(!Comparison.floating("x", candidate: candidate, oracle: oracle, baseline: baseline, dtype: .bfloat16).passed)
+    #expect(
+      !Comparison.floating("x", candidate: candidate, oracle: oracle, baseline: baseline, dtype: .bfloat16).passed)
   }
 
   @Test func infinitiesMustMatch() {
     let baseline = oracle.map(Float.init)
     for wrong in [Float.greatestFiniteMagnitude, -.infinity, .nan] {
       let candidate = baseline.dropLast() + [wrong]
-      #expect(!Comparison.floating("x", candidate: Array(candidate), oracle: oracle, baseline: baseline, dtype: .float32).passed)
+      #expect(
+        !Comparison.floating("x", candidate: Array(candidate), oracle: oracle, baseline: baseline, dtype: .float32)
+          .passed)
     }
   }
 
