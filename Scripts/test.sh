@@ -78,7 +78,7 @@ run_example() {
   fi
 }
 for snippet in Snippets/*.swift; do
-  run_example "$snippet"
+  run_example "$snippet" TILECL_BACKEND=opencl
   run_example "$snippet" "${without_drivers[@]}"
 done
 
