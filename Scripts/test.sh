@@ -3,6 +3,8 @@
 #   1. with empty program caches, so that every kernel is compiled;
 #   2. with the caches that the first pass left;
 #   3. with no OpenCL driver visible, so that everything goes through the reference.
+# Then it runs the README's examples, on the device and without one.
+#
 # A missing device fails the first two passes rather than skipping them. TILECL_DEVICE chooses the device as usual.
 #
 # Arguments go to `swift test`, for example: Scripts/test.sh --filter Attention
@@ -60,8 +62,25 @@ run_pass() {
 
 run_pass "cold program cache" TILECL_REQUIRE_OPENCL=1 -- "$@"
 run_pass "warm program cache" TILECL_REQUIRE_OPENCL=1 -- "$@"
-run_pass "no OpenCL driver visible" -u TILECL_REQUIRE_OPENCL -u TILECL_DEVICE -u TILECL_BACKEND -u OCL_ICD_FILENAMES \
-  OCL_ICD_VENDORS="$scratch/no-drivers" OPENCL_VENDOR_PATH="$scratch/no-drivers" -- "$@"
+without_drivers=(-u TILECL_REQUIRE_OPENCL -u TILECL_DEVICE -u TILECL_BACKEND -u OCL_ICD_FILENAMES
+  OCL_ICD_VENDORS="$scratch/no-drivers" OPENCL_VENDOR_PATH="$scratch/no-drivers")
+run_pass "no OpenCL driver visible" "${without_drivers[@]}" -- "$@"
+
+echo "== README's examples"
+programs=$(swift build "${options[@]}" --show-bin-path)
+# run_example SNIPPET [arguments of env]
+run_example() {
+  if env "${@:2}" "$programs/$(basename "$1" .swift)"; then
+    passed=$((passed + 1))
+  else
+    echo "$1 failed." >&2
+    failed=$((failed + 1))
+  fi
+}
+for snippet in Snippets/*.swift; do
+  run_example "$snippet" TILECL_BACKEND=opencl
+  run_example "$snippet" "${without_drivers[@]}"
+done
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [[ $failed -eq 0 ]]
