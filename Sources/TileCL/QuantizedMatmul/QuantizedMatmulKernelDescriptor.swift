@@ -48,9 +48,10 @@ package struct QuantizedMatmulKernelDescriptor: Hashable, Sendable {
     bits = descriptor.format.bits
     scheme = descriptor.format.scheme
     vectorSums = target.isCPU
-    // A quarter of a compute unit's registers at most go to sums, whatever the number of rows.
+    // Columns that share a load of activations, as long as the sums stay in registers. On a CPU loads are cheap.
     let rowTile = [1, 2, 4].first { descriptor.rows <= $0 } ?? 8
-    let rows = Shape.rows(rows: rowTile, columns: rowTile == 8 ? 2 : 4, units: target.isCPU ? 4 : 1)
+    let rows = Shape.rows(
+      rows: rowTile, columns: rowTile == 8 || target.isCPU ? 2 : 4, units: target.isCPU ? 4 : 1)
     let tileRows = descriptor.rows <= 32 ? 32 : 64
     let tiles: Shape =
       target.isCPU
