@@ -12,11 +12,14 @@ package struct AttentionLaunch: Sendable {
   private let maskArguments: [KernelArgument]
   private let queryTiles: Int
 
-  package init(_ problem: AttentionDescriptor, on context: Context) throws {
+  /// - Parameter limits: What tiles are chosen for; the device's own limits unless given.
+  package init(_ problem: AttentionDescriptor, on context: Context, limits: AttentionTiles.Limits? = nil) throws {
     let capabilities = context.device.capabilities
-    var limits = AttentionTiles.Limits(
-      kind: context.device.kind, localMemory: capabilities.localMemory,
-      workGroupSize: capabilities.maximumWorkGroupSize)
+    var limits =
+      limits
+      ?? AttentionTiles.Limits(
+        kind: context.device.kind, localMemory: capabilities.localMemory,
+        workGroupSize: capabilities.maximumWorkGroupSize)
     var descriptor = try AttentionKernelDescriptor(problem, limits: limits)
     var kernel = try Self.build(descriptor, on: context)
     // A kernel that needs many registers may not run in the groups that its device otherwise takes.
