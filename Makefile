@@ -1,7 +1,7 @@
 # Every routine task of the package, each one command. `make help` lists them.
 #
 # DEMO_ARGS goes to the demo, BENCH_ARGS to the benchmark runner, for example
-#   make demo DEMO_ARGS="--image photo.png"
+#   make demo DEMO_ARGS="--picture photo.png"
 #   make bench BENCH_ARGS="--filter attention"
 
 .DEFAULT_GOAL := help

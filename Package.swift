@@ -80,6 +80,13 @@ let package = Package(
       name: "TileCLTests", dependencies: ["TileCL", "TileCLConformance", "TileCLTestSupport"],
       exclude: ["Goldens"], swiftSettings: strict),
     .testTarget(
+      name: "TileCLDemoTests",
+      dependencies: [
+        "TileCLDemo", "TileCL", "TileCLTestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+    .testTarget(
       name: "TileCLToolTests",
       dependencies: [
         "TileCLTool", "TileCLConformance", "TileCLTestSupport",

@@ -69,7 +69,7 @@ struct Demo: ParsableCommand {
     // Everything that input can spoil comes before the work.
     let clean = try RGBImage(png: picturePath)
     let corpus = try Corpus(path: text ?? Self.package.path)
-    try FileManager.default.createDirectory(atPath: output, withIntermediateDirectories: true)
+    try Self.makeFolder(output)
 
     let engine = try Engine()
     progress.say("running on \(engine.name): \(engine.reason)")
@@ -99,6 +99,15 @@ struct Demo: ParsableCommand {
     guard report.passes else {
       FileHandle.standardError.write(Data("A result is off the reference: see FAILED above.\n".utf8))
       throw ExitCode.failure
+    }
+  }
+
+  private static func makeFolder(_ path: String) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw TileCLError(
+        .file, "cannot make the folder \(path)", argument: "output", hint: "choose a folder that can be written")
     }
   }
 

@@ -8,13 +8,13 @@ struct Corpus: Sendable {
 
   /// What counts as text when a folder is read.
   private static let extensions: Set = ["swift", "md", "cl", "clh", "c", "h", "py", "sh", "txt", "modulemap"]
-  private static let leastBytes = 1 << 15
+  private static let leastBytes = 1 << 16
   /// More adds time, not meaning.
   private static let mostBytes = 1 << 23
 
   /// Reads a file, or all texts of a folder in the order of their paths, without hidden and built ones.
   ///
-  /// - Throws: `TileCLError` of code `file` for what cannot be read, and `invalidArgument` for less than 32 KiB of text.
+  /// - Throws: `TileCLError` of code `file` for what cannot be read, and `invalidArgument` for less than 64 KiB of text.
   init(path: String) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

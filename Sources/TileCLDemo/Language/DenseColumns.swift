@@ -28,25 +28,26 @@ struct DenseColumns: Sendable {
     elements.withUnsafeBufferPointer { body(.init(rebasing: $0[column * length..<(column + 1) * length])) }
   }
 
-  /// Makes the columns orthonormal by the modified Gram-Schmidt process. A column that depends on those before it
-  /// becomes zero.
+  /// Makes the columns orthonormal by the modified Gram-Schmidt process; a column of zeros stays one.
   mutating func orthonormalize() {
+    // Rounding leaves a part of the earlier columns in those that nearly depend on them; a second round removes it.
+    for _ in 0..<2 { orthonormalizeOnce() }
+  }
+
+  private mutating func orthonormalizeOnce() {
     let (length, count) = (length, count)
     elements.withUnsafeMutableBufferPointer { memory in
-      // Each iteration of the inner loop writes its own column and reads one that no other writes.
+      // Each iteration of the parallel loop writes a column of its own and reads one that none of them writes.
       let shared = SharedPointer(memory)
-      func column(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(rebasing: shared.buffer[index * length..<(index + 1) * length])
-      }
       for index in 0..<count {
-        let pivot = column(index)
+        let pivot = UnsafeMutableBufferPointer(rebasing: shared.buffer[index * length..<(index + 1) * length])
         let norm = Self.dot(pivot, pivot).squareRoot()
-        let factor = norm > 1e-6 ? 1 / norm : 0
+        let factor = norm > .leastNormalMagnitude ? 1 / norm : 0
         for row in 0..<length { pivot[row] *= factor }
         Parallel.forEach(count - index - 1) { step in
           let start = (index + 1 + step) * length
-          let later = UnsafeMutableBufferPointer(rebasing: shared.buffer[start..<start + length])
           let source = UnsafeMutableBufferPointer(rebasing: shared.buffer[index * length..<(index + 1) * length])
+          let later = UnsafeMutableBufferPointer(rebasing: shared.buffer[start..<start + length])
           let projection = Self.dot(source, later)
           for row in 0..<length { later[row] -= projection * source[row] }
         }

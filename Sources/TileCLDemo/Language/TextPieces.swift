@@ -1,5 +1,6 @@
 /// Cuts text into the pieces inside which bytes may be merged: words and numbers with the space before them, runs of
-/// punctuation, and line ends with the indentation that follows.
+/// punctuation, and line ends with the indentation that follows. A run goes on in a new piece after 64 bytes, so that
+/// merges stay cheap in texts without spaces.
 struct TextPieces: Sequence, IteratorProtocol {
   private enum Kind {
     case letter
@@ -19,6 +20,8 @@ struct TextPieces: Sequence, IteratorProtocol {
       }
     }
   }
+
+  private static let longest = 64
 
   private let bytes: [UInt8]
   private var position = 0
@@ -47,6 +50,7 @@ struct TextPieces: Sequence, IteratorProtocol {
   }
 
   private mutating func skip(while kind: Kind) {
-    while position < bytes.count, Kind(bytes[position]) == kind { position += 1 }
+    let end = Swift.min(position + Self.longest, bytes.count)
+    while position < end, Kind(bytes[position]) == kind { position += 1 }
   }
 }
