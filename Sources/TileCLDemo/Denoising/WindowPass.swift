@@ -28,7 +28,8 @@ struct WindowPass: Sendable {
 
   /// The order in which the pass visits the pixels.
   func order(width: Int, height: Int) throws -> TokenOrder {
-    let curve = try isTransposed
+    let curve =
+      try isTransposed
       ? TokenOrder.hilbert(height: width, width: height) : TokenOrder.hilbert(height: height, width: width)
     let lineLength = isTransposed ? height : width
     return try TokenOrder(

@@ -51,7 +51,8 @@ extension RGBImage {
     defer { png_image_free(&header) }
     guard png_image_write_to_file(&header, path, 0, samples, 0, nil) != 0 else {
       throw TileCLError(
-        .file, "cannot write \(path): \(header.reason)", argument: "output", hint: "choose a folder that can be written")
+        .file, "cannot write \(path): \(header.reason)", argument: "output", hint: "choose a folder that can be written"
+      )
     }
   }
 }
