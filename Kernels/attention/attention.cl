@@ -136,7 +136,7 @@ typedef int16 ivec_t;
 
 // Copies `rows` rows from position `first` on into a tile of tile_rows x tile_channels floats, and zeros behind them.
 // Zeros matter: what lies behind the last key must not be NaN, or its weight of 0 would not silence it.
-inline void stage_rows(__local float *tile, const int row_step, const int channel_step, const int tile_rows,
+static inline void stage_rows(__local float *tile, const int row_step, const int channel_step, const int tile_rows,
                        const int tile_channels, __global const storage_t *source, const ulong base,
                        const ulong row_stride, const int first, const int rows, const int channels ORDER_ARGUMENT)
 {
@@ -154,13 +154,13 @@ inline void stage_rows(__local float *tile, const int row_step, const int channe
 }
 
 // exp of differences that are not positive, for which exp2 is exact enough and the cheaper function.
-inline vec_t exponential(const vec_t x)
+static inline vec_t exponential(const vec_t x)
 {
   return exp2(x * M_LOG2E_F);
 }
 
 // Adds the products over one slice of channels to a micro-tile of scores.
-inline void accumulate_scores(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
+static inline void accumulate_scores(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
 {
 #pragma unroll DEPTH_UNROLL
   for (int d = 0; d < DEPTH_TILE; ++d) {

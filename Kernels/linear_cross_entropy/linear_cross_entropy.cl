@@ -78,7 +78,7 @@ typedef PASTE(int, VECTOR_WIDTH) mask_t;
 #define LANES (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 #endif
 
-inline float largest(vector_t v)
+static inline float largest(vector_t v)
 {
 #if VECTOR_WIDTH == 16
   const float8 w = fmax(v.lo, v.hi);
@@ -92,7 +92,7 @@ inline float largest(vector_t v)
   return fmax(y.x, y.y);
 }
 
-inline float total(vector_t v)
+static inline float total(vector_t v)
 {
 #if VECTOR_WIDTH == 16
   const float8 w = v.lo + v.hi;
@@ -106,13 +106,13 @@ inline float total(vector_t v)
 }
 
 // What exponents are taken relative to: the maximum, or 0 where inf - inf would make a NaN of a defined result.
-inline float shift_of(float maximum)
+static inline float shift_of(float maximum)
 {
   return isinf(maximum) ? 0.0f : maximum;
 }
 
 // Merges the sum of exponentials `sum2` relative to `maximum2` into (maximum, sum).
-inline void merge(float *maximum, float *sum, float maximum2, float sum2)
+static inline void merge(float *maximum, float *sum, float maximum2, float sum2)
 {
   const float m = fmax(*maximum, maximum2);
   const float shift = shift_of(m);
@@ -126,7 +126,7 @@ inline void merge(float *maximum, float *sum, float maximum2, float sum2)
 // Brings `rows` rows of DEPTH elements, starting at element `depth`, from `source` into local memory as floats: row r,
 // element k to tile[r * row_stride + k * depth_stride]. Rows past the end repeat the last one, whose results nobody
 // uses; elements past `size` are 0, so that they add nothing to a sum.
-inline void load_tile(
+static inline void load_tile(
     __local float *tile, uint row_stride, uint depth_stride, uint rows, __global const storage_t *source, ulong stride,
     uint first, uint last, uint depth, uint size, uint item)
 {
@@ -304,7 +304,7 @@ __kernel void tilecl_linear_cross_entropy_combine(
 }
 
 // Adds x to the unevaluated sum high + low without losing a bit of it to rounding (Knuth's two-sum).
-inline void add_exactly(float *high, float *low, float x)
+static inline void add_exactly(float *high, float *low, float x)
 {
   const float old = *high;
   const float new = old + x;

@@ -12,12 +12,12 @@
 #define DEPTH_PER_INSTRUCTION 16
 
 // A matrix descriptor: start address, 1024 bytes between groups of 8 rows, 128-byte swizzle.
-inline ulong descriptor(uint address)
+static inline ulong descriptor(uint address)
 {
   return (ulong)((address & 0x3ffffu) >> 4) | (ulong)1 << 16 | (ulong)(1024 >> 4) << 32 | (ulong)1 << 62;
 }
 
-inline void load_swizzled(__local uchar *to, __global const uchar *from, uint item)
+static inline void load_swizzled(__local uchar *to, __global const uchar *from, uint item)
 {
   // 512 chunks of 16 bytes, four for each work-item.
   for (uint chunk = item; chunk < ROWS * 8; chunk += 128) {

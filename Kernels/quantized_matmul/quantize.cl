@@ -31,13 +31,13 @@
 #define SMALLEST_NORMAL 0x1p-126f
 #define SMALLEST_SCALE 0x1p-125f
 
-inline float8 flush(float8 w)
+static inline float8 flush(float8 w)
 {
   return fabs(w) < SMALLEST_NORMAL ? (float8)(0.0f) : w;
 }
 
 // The weights k ..< k + 8 of a row, the first of them repeated from `end` on.
-inline float8 load_weights(__global const storage_t *row, uint k, uint end)
+static inline float8 load_weights(__global const storage_t *row, uint k, uint end)
 {
   if (k + UNIT <= end) {
 #if STORAGE == STORAGE_FLOAT32
@@ -55,7 +55,7 @@ inline float8 load_weights(__global const storage_t *row, uint k, uint end)
 }
 
 // The integers nearest to the exact quotients d / scale, ties to even.
-inline float8 divide_rounding(float8 d, float scale)
+static inline float8 divide_rounding(float8 d, float scale)
 {
   const float8 q = rint(d / scale);
   // The quotients above may be off by a few ulp, so q by one where d / scale lies near a tie. The remainder is exact
@@ -71,7 +71,7 @@ inline float8 divide_rounding(float8 d, float scale)
 }
 
 // The codes of weights d above the offset; zero_code stands for the offset itself.
-inline uint8 encode(float8 d, float scale, uint zero_code)
+static inline uint8 encode(float8 d, float scale, uint zero_code)
 {
   if (scale == 0.0f)
     return (uint8)(zero_code);

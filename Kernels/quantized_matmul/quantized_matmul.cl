@@ -42,9 +42,9 @@
 
 #if VECTOR_SUMS
 typedef float8 sum_t;
-inline sum_t multiply_add(float8 a, float8 b, sum_t sum) { return fma(a, b, sum); }
-inline sum_t scale_add(sum_t a, float scale, sum_t sum) { return fma(a, (float8)(scale), sum); }
-inline float total(sum_t sum)
+static inline sum_t multiply_add(float8 a, float8 b, sum_t sum) { return fma(a, b, sum); }
+static inline sum_t scale_add(sum_t a, float scale, sum_t sum) { return fma(a, (float8)(scale), sum); }
+static inline float total(sum_t sum)
 {
   const float4 four = sum.lo + sum.hi;
   const float2 two = four.lo + four.hi;
@@ -52,7 +52,7 @@ inline float total(sum_t sum)
 }
 #else
 typedef float sum_t;
-inline sum_t multiply_add(float8 a, float8 b, sum_t sum)
+static inline sum_t multiply_add(float8 a, float8 b, sum_t sum)
 {
   sum = fma(a.s0, b.s0, sum);
   sum = fma(a.s1, b.s1, sum);
@@ -63,13 +63,13 @@ inline sum_t multiply_add(float8 a, float8 b, sum_t sum)
   sum = fma(a.s6, b.s6, sum);
   return fma(a.s7, b.s7, sum);
 }
-inline sum_t scale_add(sum_t a, float scale, sum_t sum) { return fma(a, scale, sum); }
-inline float total(sum_t sum) { return sum; }
+static inline sum_t scale_add(sum_t a, float scale, sum_t sum) { return fma(a, scale, sum); }
+static inline float total(sum_t sum) { return sum; }
 #endif
 
 // Codes of unit `unit` of a row, less MIDPOINT in the symmetric scheme. An integer below 2^23 in the fraction of 2^23
 // is 2^23 plus itself: no conversion instruction, which is slow on GPUs, and the centring comes for free.
-inline float8 load_codes(__global const uint *row, uint unit)
+static inline float8 load_codes(__global const uint *row, uint unit)
 {
 #if BITS == 4
   const uint8 bits = ((uint8)(row[unit]) >> (uint8)(0, 4, 8, 12, 16, 20, 24, 28)) & 15u;
@@ -79,7 +79,7 @@ inline float8 load_codes(__global const uint *row, uint unit)
   return as_float8(bits | 0x4B000000u) - (8388608.0f + (SYMMETRIC ? MIDPOINT : 0));
 }
 
-inline float8 dequantize(float8 codes, float scale, float offset)
+static inline float8 dequantize(float8 codes, float scale, float offset)
 {
 #if SYMMETRIC
   return codes * scale;
@@ -88,7 +88,7 @@ inline float8 dequantize(float8 codes, float scale, float offset)
 #endif
 }
 
-inline float8 load_unit(__global const storage_t *p)
+static inline float8 load_unit(__global const storage_t *p)
 {
 #if STORAGE == STORAGE_FLOAT32
 #if WORK_GROUP > 1
@@ -107,7 +107,7 @@ inline float8 load_unit(__global const storage_t *p)
 }
 
 // The activations k ..< k + 8 of a row, zero from K on.
-inline float8 load_activations(__global const storage_t *row, uint k, uint K)
+static inline float8 load_activations(__global const storage_t *row, uint k, uint K)
 {
   if (k + UNIT <= K)
     return load_unit(row + k);
@@ -266,12 +266,12 @@ void tilecl_quantized_matmul_rows(
 // A row in local memory, in float4.
 #define PITCH ((TILE_DEPTH + PADDING) / 4)
 
-inline float8 load_local(__local const float4 *row, uint unit)
+static inline float8 load_local(__local const float4 *row, uint unit)
 {
   return (float8)(row[2 * unit], row[2 * unit + 1]);
 }
 
-inline void store_local(__local float4 *row, uint unit, float8 value)
+static inline void store_local(__local float4 *row, uint unit, float8 value)
 {
   row[2 * unit] = value.lo;
   row[2 * unit + 1] = value.hi;

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static void *open_loader(const char *library) {
-  if (library) return dlopen(library, RTLD_NOW | RTLD_LOCAL);
-  static const char *const sonames[] = {"libOpenCL.so.1", "libOpenCL.so"};
-  for (size_t i = 0; i < sizeof sonames / sizeof sonames[0]; i++) {
+/// Opens the named library or the loader's usual sonames; on failure `reason` tells why the first of them did not open.
+static void *open_loader(const char *library, char *reason, size_t size) {
+  const char *const sonames[] = {library ? library : "libOpenCL.so.1", "libOpenCL.so"};
+  for (size_t i = 0; i < (library ? 1 : 2); i++) {
     void *handle = dlopen(sonames[i], RTLD_NOW | RTLD_LOCAL);
     if (handle) return handle;
+    const char *said = dlerror();
+    if (i == 0) snprintf(reason, size, "%s", said ? said : "the library could not be opened");
   }
   return NULL;
 }
@@ -20,12 +22,8 @@ int copencl_load(const char *library, copencl_table *table, const char **message
   *message = text;
 
   // The handle stays open for the life of the process: drivers do not survive being unloaded.
-  void *handle = open_loader(library);
-  if (!handle) {
-    const char *reason = dlerror();
-    snprintf(text, sizeof text, "%s", reason ? reason : "the library could not be opened");
-    return 0;
-  }
+  void *handle = open_loader(library, text, sizeof text);
+  if (!handle) return 0;
 
 #define LOOK_UP(member, name)                                                   \
   table->member = (__typeof__(table->member))dlsym(handle, #name);              \

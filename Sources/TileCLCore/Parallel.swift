@@ -1,9 +1,9 @@
 import Dispatch
 
 /// Loops over all cores of the host.
-public enum Parallel {
+package enum Parallel {
   /// Runs `body` once for every index below `count`, on all cores, and returns when all are done.
-  public static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
+  package static func forEach(_ count: Int, _ body: @Sendable (Int) -> Void) {
     guard count > 1 else {
       if count == 1 { body(0) }
       return
@@ -18,7 +18,7 @@ public enum Parallel {
   ///   - stride: The length of a run.
   ///   - zero: What every element is before its run is written.
   ///   - body: Receives a run's index and the memory of that run alone.
-  public static func rows<Element: BitwiseCopyable & Sendable>(
+  package static func rows<Element: BitwiseCopyable & Sendable>(
     _ count: Int, stride: Int, zero: Element,
     _ body: @Sendable (Int, UnsafeMutableBufferPointer<Element>) -> Void
   ) -> [Element] {
@@ -35,11 +35,11 @@ public enum Parallel {
 }
 
 /// Memory that several threads write, each to places of its own.
-public struct SharedPointer<Element>: @unchecked Sendable {
+package struct SharedPointer<Element>: @unchecked Sendable {
   // Unchecked because the compiler cannot see that the writers' index ranges are disjoint; every use says why they are.
-  public let buffer: UnsafeMutableBufferPointer<Element>
+  package let buffer: UnsafeMutableBufferPointer<Element>
 
-  public init(_ buffer: UnsafeMutableBufferPointer<Element>) {
+  package init(_ buffer: UnsafeMutableBufferPointer<Element>) {
     self.buffer = buffer
   }
 }

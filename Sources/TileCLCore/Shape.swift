@@ -4,7 +4,7 @@
 ///   - factors: Sizes; the product of none is 1.
 ///   - argument: What the error names.
 /// - Throws: ``TileCLError/Code/limitExceeded`` when the product passes the range of `Int`.
-public func checkedProduct(_ factors: [Int], argument: String) throws -> Int {
+package func checkedProduct(_ factors: [Int], argument: String) throws -> Int {
   var product = 1
   for factor in factors {
     let (partial, overflow) = product.multipliedReportingOverflow(by: factor)
@@ -19,12 +19,12 @@ public func checkedProduct(_ factors: [Int], argument: String) throws -> Int {
 }
 
 /// Facts about shapes: sizes along axes, outermost first.
-public enum Shape {
+package enum Shape {
   /// How many elements a tensor of that shape has.
   ///
   /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 1, ``TileCLError/Code/limitExceeded`` for a count that no
   ///   64-bit integer holds.
-  public static func elementCount(_ shape: [Int], argument: String) throws -> Int {
+  package static func elementCount(_ shape: [Int], argument: String) throws -> Int {
     for (axis, size) in shape.enumerated() where size < 1 {
       throw TileCLError.invalid(
         "\(argument).shape[\(axis)]", size, allowed: "1 or more", hint: "a tensor without elements is not supported")
@@ -35,7 +35,7 @@ public enum Shape {
   /// Strides, in elements, of a tensor whose last axis is contiguous and whose rows follow each other.
   ///
   /// The shape must have passed ``elementCount(_:argument:)``.
-  public static func rowMajorStrides(_ shape: [Int]) -> [Int] {
+  package static func rowMajorStrides(_ shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
     for axis in strides.indices.dropLast().reversed() {
       strides[axis] = strides[axis + 1] * shape[axis + 1]

@@ -62,7 +62,8 @@ public struct Environment: Sendable {
     if try !flag("TILECL_NO_CACHE") {
       cacheDirectory =
         value("TILECL_CACHE_DIR")
-        ?? value("XDG_CACHE_HOME").map { $0 + "/tilecl" }
+        // A relative path is to be ignored (XDG Base Directory Specification).
+        ?? value("XDG_CACHE_HOME").flatMap { $0.hasPrefix("/") ? $0 + "/tilecl" : nil }
         ?? value("HOME").map { $0 + "/.cache/tilecl" }
     }
     buildOptions = value("TILECL_BUILD_OPTIONS") ?? ""
@@ -92,8 +93,8 @@ public struct Environment: Sendable {
 
   /// A byte count such as `65536`, `64K` or `2G` (binary multiples).
   static func byteCount(_ text: String) -> Int? {
-    let shifts: [Character: Int] = ["K": 10, "M": 20, "G": 30]
-    let shift = text.last.flatMap { shifts[Character($0.uppercased())] }
+    let shifts: [Character: Int] = ["K": 10, "k": 10, "M": 20, "m": 20, "G": 30, "g": 30]
+    let shift = text.last.flatMap { shifts[$0] }
     guard let number = Int(shift == nil ? text[...] : text.dropLast()), number > 0 else { return nil }
     let product = number.multipliedReportingOverflow(by: 1 << (shift ?? 0))
     return product.overflow ? nil : product.partialValue

@@ -29,6 +29,32 @@ import TileCLTestSupport
     #expect(snapshot.cachedBytes == 0)
   }
 
+  /// A cache without room hands out memory in use; whoever gets it must see its own commands run last.
+  @Test func memoryInUseIsReusedInOrder() throws {
+    let context = try makeContext()
+    context.pool.cacheLimit = 1 << 20
+    let other = try Queue(context: context, profiling: false)
+    let kernel = try context.program(scaleSource()).kernel("scale")
+    let count = 1 << 18
+    let source = try context.makeBuffer(byteCount: count * 4)
+    try context.queue.fill(source)
+    for round in 1...8 {
+      do {
+        let busy = try context.makeBuffer(byteCount: count * 4)
+        try context.queue.launch(
+          kernel, global: [count], local: [64], [.buffer(source), .buffer(busy), .float(Float(round))])
+      }
+      let buffer = try context.makeBuffer(byteCount: count * 4)
+      try other.fill(buffer, with: UInt8(round))
+      var bytes = [UInt8](repeating: 0, count: count * 4)
+      try bytes.withUnsafeMutableBytes { try other.read(buffer, into: $0) }
+      #expect(bytes.allSatisfy { $0 == UInt8(round) })
+    }
+    let snapshot = context.pool.snapshot()
+    #expect(snapshot.allocations <= 4, "the cache holds one buffer of this size, so memory must have been reused")
+    #expect(snapshot.cachedBytes <= 1 << 20)
+  }
+
   @Test func theCacheKeepsToItsLimit() throws {
     let context = try makeContext()
     context.pool.cacheLimit = 4096
@@ -48,8 +74,10 @@ import TileCLTestSupport
     #expect(error.message.contains("1048577") && error.message.contains("1048576"))
     #expect(error.device == context.device.name)
     #expect(try context.makeBuffer(byteCount: 1 << 20).byteCount == 1 << 20)
-    let negative = #expect(throws: TileCLError.self) { try context.makeBuffer(byteCount: -1) }
-    #expect(negative?.code == .invalidArgument)
+    for byteCount in [0, -1] {
+      let error = #expect(throws: TileCLError.self) { try context.makeBuffer(byteCount: byteCount) }
+      #expect(error?.code == .invalidArgument)
+    }
   }
 
   @Test func rangesOutsideABufferAreRefused() throws {
@@ -142,7 +170,6 @@ import TileCLTestSupport
     try [Float(3)].withUnsafeBytes { try context.queue.write($0, to: buffer) }
     let first = try context.queue.launch(
       kernel, global: [1], local: [1], [.buffer(buffer), .buffer(buffer), .float(2)])
-    try context.queue.flush()
     try other.launch(kernel, global: [1], local: [1], [.buffer(buffer), .buffer(buffer), .float(5)], after: [first])
     var result: [Float] = [0]
     try result.withUnsafeMutableBytes { try other.read(buffer, into: $0) }

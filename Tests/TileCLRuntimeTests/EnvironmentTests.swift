@@ -19,6 +19,7 @@ import Testing
     #expect(try Environment(variables: variables.merging(["TILECL_CACHE_DIR": "/t"]) { $1 }).cacheDirectory == "/t")
     #expect(try Environment(variables: variables.merging(["TILECL_NO_CACHE": "1"]) { $1 }).cacheDirectory == nil)
     #expect(try Environment(variables: [:]).cacheDirectory == nil)
+    #expect(try Environment(variables: ["XDG_CACHE_HOME": "here"]).cacheDirectory == nil, "relative, so ignored")
   }
 
   @Test func values() throws {
@@ -39,7 +40,7 @@ import Testing
 
   @Test(arguments: [
     ("TILECL_BACKEND", "cuda"), ("TILECL_DEVICE", "a:b:c:d"), ("TILECL_DEVICE", "x:fpga"), ("TILECL_DEVICE", "::-1"),
-    ("TILECL_MAX_ALLOC", "lots"), ("TILECL_MAX_ALLOC", "0"), ("TILECL_MAX_ALLOC", "99999999999G"),
+    ("TILECL_MAX_ALLOC", "lots"), ("TILECL_MAX_ALLOC", "0"), ("TILECL_MAX_ALLOC", "4ß"), ("TILECL_MAX_ALLOC", "99999999999G"),
     ("TILECL_LOG", "loud"), ("TILECL_PROFILE", "yes"), ("TILECL_NO_CACHE", "true"),
   ])
   func badValuesNameTheVariable(name: String, value: String) throws {

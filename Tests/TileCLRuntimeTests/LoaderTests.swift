@@ -48,7 +48,17 @@ import TileCLTestSupport
     }
   }
 
-  @Test func everyDeviceIsFoundByItsOwnName() throws {
+  @Test func positionsCountAmongDevicesThatMatch() throws {
+    let devices = try Device.all()
+    for (position, device) in devices.enumerated() {
+      #expect(try DeviceSelector(parsing: "::\(position)").select(from: devices) == device)
+      let named = devices.first { $0.name.contains(device.name) }
+      #expect(try DeviceSelector(parsing: "::\(device.name.uppercased())").select(from: devices) == named)
+    }
+    #expect(throws: TileCLError.self) { try DeviceSelector(parsing: "::\(devices.count)").select(from: devices) }
+  }
+
+  @Test func everyDeviceIsFoundByPlatformAndType() throws {
     let devices = try Device.all()
     for device in devices {
       #expect(

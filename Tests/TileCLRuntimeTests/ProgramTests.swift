@@ -80,6 +80,11 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     let kernel = try context.program(scaleSource()).kernel("scale")
     let buffer = try context.makeBuffer(byteCount: 64)
     let arguments: [KernelArgument] = [.buffer(buffer), .buffer(buffer), .float(1)]
+    let refused = #expect(throws: TileCLError.self) {
+      try context.queue.launch(kernel, global: [1], local: [1], [.local(byteCount: 4), .buffer(buffer), .float(1)])
+    }
+    #expect(refused?.call?.hasPrefix("clSetKernelArg(0") == true)
+    #expect(refused?.kernel == "scale" && refused?.device == context.device.name)
     for (global, local) in [([5], [2]), ([0], [1]), ([4], [0]), ([4, 4], [2]), ([1, 1, 1, 1], [1, 1, 1, 1])] {
       let error = #expect(throws: TileCLError.self) {
         try context.queue.launch(kernel, global: global, local: local, arguments)
@@ -147,7 +152,7 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     ProgramStore(context: context.handle, environment: context.environment, logger: Logger(label: "test"), cache: cache)
   }
 
-  @Test func aSecondProcessLoadsWhatTheFirstBuilt() throws {
+  @Test func aSecondStoreLoadsWhatTheFirstBuilt() throws {
     let folder = try TemporaryDirectory()
     let cache = ProgramCache(directory: folder.path + "/programs")
     let context = try makeContext()
@@ -227,7 +232,12 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     #expect(String(decoding: result, as: UTF8.self) == expected)
   }
 
-  @Test(arguments: ["\u{7F}ELF....", "", ".target sm_80\n"])
+  @Test func aTargetThatIsRightAlreadyStays() throws {
+    let ptx = ".target sm_90a, texmode_independent\n"
+    #expect(try String(decoding: Retargeting.rewrite(Array(ptx.utf8)), as: UTF8.self) == ptx)
+  }
+
+  @Test(arguments: ["\u{7F}ELF....", "", ".target sm_80\n", ".target sm_900\n"])
   func otherBinariesAreRefused(binary: String) throws {
     let error = try #require(throws: TileCLError.self) { try Retargeting.rewrite(Array(binary.utf8)) }
     #expect(error.code == .unsupported)
@@ -243,5 +253,13 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     #expect(error.code == .unsupported)
     #expect(!context.probes.wgmma.isPresent)
     #expect(!context.probes.wgmma.reason.isEmpty)
+  }
+
+  private static let isHopper = TestEngines.openCL?.context?.device.capabilities.nvidia?.isHopper == true
+
+  @Test(.enabled(if: isHopper)) func hopperRunsItsOwnInstructions() throws {
+    let context = try makeContext()
+    #expect(context.probes.inlinePTX.isPresent, "\(context.probes.inlinePTX.reason)")
+    #expect(context.probes.wgmma.isPresent, "\(context.probes.wgmma.reason)")
   }
 }

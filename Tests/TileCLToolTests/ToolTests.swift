@@ -56,6 +56,7 @@ import TileCLTestSupport
     #expect(text.hasPrefix("chosen: "))
     for device in report.devices {
       #expect(text.contains(device.name))
+      #expect(report.platforms.contains { $0.hasPrefix(device.platform) })
       #expect(device.problem == nil)
       #expect(device.kernels.filter(\.isChosen).count == OperationKind.allCases.count)
       #expect(device.probes.allSatisfy { !$0.reason.isEmpty })

@@ -9,6 +9,17 @@ extension Engine {
   /// - Throws: ``TileCLError/Code/invalidArgument`` when values and shape disagree, ``TileCLError/Code/limitExceeded`` above the
   ///   device's limit for one buffer.
   public func tensor<Element: TensorElement>(_ values: [Element], shape: [Int]) throws -> Tensor<Element> {
+    try copying(values, shape: shape)
+  }
+
+  /// A tensor with a copy of fp32 values; numbers written out in the source become `Float` by this overload.
+  ///
+  /// - Throws: As ``tensor(_:shape:)-swift.method``.
+  public func tensor(_ values: [Float], shape: [Int]) throws -> Tensor<Float> {
+    try copying(values, shape: shape)
+  }
+
+  private func copying<Element: TensorElement>(_ values: [Element], shape: [Int]) throws -> Tensor<Element> {
     let tensor = try empty(Element.self, shape: shape)
     guard values.count == tensor.count else {
       throw TileCLError.invalid(
@@ -29,7 +40,7 @@ extension Engine {
   public func tensor<Element: TensorElement>(
     sharing memory: UnsafeMutableBufferPointer<Element>, shape: [Int], keepingAlive owner: some Sendable
   ) throws -> Tensor<Element> {
-    let count = try Shape.elementCount(shape, argument: "tensor")
+    let count = try elementCount(shape, of: Element.self)
     guard memory.count == count else {
       throw TileCLError.invalid("memory", "\(memory.count) elements", allowed: "\(count) elements for shape \(shape)")
     }
@@ -59,7 +70,7 @@ extension Engine {
   public func empty<Element: TensorElement>(
     _ type: Element.Type = Element.self, shape: [Int]
   ) throws -> Tensor<Element> {
-    let count = try Shape.elementCount(shape, argument: "tensor")
+    let count = try elementCount(shape, of: Element.self)
     let byteCount = try checkedProduct([count, Element.dtype.byteCount], argument: "tensor")
     let storage: TensorStorage =
       switch backend {
@@ -67,5 +78,15 @@ extension Engine {
       case .reference: .host(try HostMemory(byteCount: byteCount))
       }
     return Tensor(engine: self, storage: storage, shape: shape)
+  }
+
+  private func elementCount<Element: TensorElement>(_ shape: [Int], of type: Element.Type) throws -> Int {
+    // Anyone may conform a type of their own, and kernels go by the dtype that it claims.
+    guard MemoryLayout<Element>.stride == Element.dtype.byteCount else {
+      throw TileCLError.invalid(
+        "Element", "\(type) with \(MemoryLayout<Element>.stride) bytes",
+        allowed: "a type of \(Element.dtype.byteCount) bytes, as its dtype \(Element.dtype) has")
+    }
+    return try Shape.elementCount(shape, argument: "tensor")
   }
 }

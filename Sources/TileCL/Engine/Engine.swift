@@ -33,7 +33,7 @@ public final class Engine: Sendable {
 
   /// Takes a GPU, else an accelerator, else an OpenCL CPU, over all platforms, else the reference.
   ///
-  /// `TILECL_DEVICE` picks a device and `TILECL_BACKEND` a backend; with `TILECL_BACKEND=opencl`, or a device asked for,
+  /// `TILECL_DEVICE` picks a device and `TILECL_BACKEND` a backend (with `reference` no device is looked at); with `TILECL_BACKEND=opencl`, or a device asked for,
   /// nothing falls back to the reference. See <doc:choosing-a-device>.
   ///
   /// - Parameters:
@@ -49,7 +49,9 @@ public final class Engine: Sendable {
     }
     let devices: [Device]
     do {
-      devices = try Device.all()
+      let found = try Device.discover()
+      for problem in found.problems { logger.warning("passing over a platform or device: \(problem)") }
+      devices = found.devices
     } catch {
       guard environment.backend == .auto, environment.device == nil else { throw error }
       logger.debug("no OpenCL: \(error)")
@@ -60,6 +62,7 @@ public final class Engine: Sendable {
     if let selector = environment.device {
       let device = try selector.select(from: devices)
       let context = try Context(device: device, environment: environment, logger: logger)
+      logger.debug("using \(device): TILECL_DEVICE=\(selector)")
       self.init(backend: .openCL(context), reason: "TILECL_DEVICE=\(selector)")
       return
     }
@@ -67,6 +70,7 @@ public final class Engine: Sendable {
     for device in Device.byPreference(devices) {
       do {
         let context = try Context(device: device, environment: environment, logger: logger)
+        logger.debug("using \(device): preferred among \(devices.count) OpenCL device(s)")
         self.init(
           backend: .openCL(context), reason: "the preferred one of \(devices.count) OpenCL device(s)")
         return
@@ -81,6 +85,7 @@ public final class Engine: Sendable {
           .noDevice, "TILECL_BACKEND=opencl, and this machine has no OpenCL device", argument: "TILECL_BACKEND",
           hint: "install a driver, or set TILECL_BACKEND=auto")
     }
+    logger.debug("using the reference: this machine has no usable OpenCL device")
     self.init(backend: .reference, reason: "this machine has no usable OpenCL device")
   }
 

@@ -36,7 +36,10 @@ public struct Tensor<Element: TensorElement>: Sendable {
   public var dtype: DType { Element.dtype }
 
   /// Whether the elements follow each other row by row without gaps.
-  public var isContiguous: Bool { strides == Shape.rowMajorStrides(shape) }
+  public var isContiguous: Bool {
+    // Along an axis with one element no stride is ever taken.
+    zip(shape, zip(strides, Shape.rowMajorStrides(shape))).allSatisfy { $0 == 1 || $1.0 == $1.1 }
+  }
 
   /// The device memory; nil on the reference backend.
   package var buffer: Buffer? {

@@ -11,7 +11,8 @@ package final class HostMemory: @unchecked Sendable {
   private let owner: (any Sendable)?
 
   init(byteCount: Int) throws {
-    guard let base = aligned_alloc(Self.alignment, (byteCount / Self.alignment + 1) * Self.alignment) else {
+    let (padded, overflow) = byteCount.addingReportingOverflow(Self.alignment - 1)
+    guard !overflow, let base = aligned_alloc(Self.alignment, padded & ~(Self.alignment - 1)) else {
       throw TileCLError(
         .limitExceeded, "the host has no memory for a tensor of \(byteCount) bytes", argument: "tensor",
         hint: "use smaller tensors, or release some")

@@ -5,6 +5,10 @@ import Glibc
 ///
 /// Facts that only running a kernel can establish are in ``Probes``.
 public struct Capabilities: Hashable, Sendable, Codable {
+  /// Whether the device can be used now.
+  public let isAvailable: Bool
+  /// Whether the driver compiles OpenCL C; some accelerators only take what was compiled elsewhere.
+  public let hasCompiler: Bool
   /// Compute units: multiprocessors of a GPU, cores of a CPU.
   public let computeUnits: Int
   /// The highest clock, in MHz.
@@ -51,6 +55,8 @@ public struct Capabilities: Hashable, Sendable, Codable {
   }
 
   init(_ info: DeviceInfo, hostProcessor: Bool) throws {
+    isAvailable = try info.value(CL_DEVICE_AVAILABLE, cl_bool.self) != 0
+    hasCompiler = try info.value(CL_DEVICE_COMPILER_AVAILABLE, cl_bool.self) != 0
     computeUnits = Int(try info.value(CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint.self))
     clockMegahertz = Int(try info.value(CL_DEVICE_MAX_CLOCK_FREQUENCY, cl_uint.self))
     globalMemory = Int(clamping: try info.value(CL_DEVICE_GLOBAL_MEM_SIZE, cl_ulong.self))

@@ -21,23 +21,36 @@ public struct Device: Hashable, Sendable {
   /// Limits and features that the driver reports.
   public let capabilities: Capabilities
 
-  /// Every device of every platform, in the loader's order.
+  /// Every device of every platform that answers, in the loader's order.
   ///
-  /// A platform that fails is passed over as long as another one answers.
-  ///
-  /// - Throws: ``TileCLError/Code/noDevice`` when no loader is installed; the driver's error when all platforms fail.
+  /// - Throws: ``TileCLError/Code/noDevice`` when no loader is installed; the driver's error when nothing answers and
+  ///   something failed.
   public static func all() throws -> [Device] {
+    let (devices, problems) = try discover()
+    if devices.isEmpty, let problem = problems.first { throw problem }
+    return devices
+  }
+
+  /// Every device that answers, and the errors of platforms and devices that do not.
+  ///
+  /// - Throws: ``TileCLError/Code/noDevice`` when no loader is installed; ``TileCLError/Code/openCL`` when it fails.
+  public static func discover() throws -> (devices: [Device], problems: [any Error]) {
     var devices: [Device] = []
-    var failure: (any Error)?
-    for platform in try Platform.all() {
+    var problems: [any Error] = []
+    for platform in try Platform.discover() {
       do {
-        devices += try platform.devices()
+        for device in try platform.get().discoverDevices() {
+          do {
+            devices.append(try device.get())
+          } catch {
+            problems.append(error)
+          }
+        }
       } catch {
-        failure = error
+        problems.append(error)
       }
     }
-    if devices.isEmpty, let failure { throw failure }
-    return devices
+    return (devices, problems)
   }
 
   init(_ handle: Handle, platform: Platform, library: copencl_table) throws {

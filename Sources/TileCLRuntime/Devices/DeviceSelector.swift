@@ -77,13 +77,17 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
 extension Device {
   /// Devices in the order in which to try them where nobody asked for one: GPUs, accelerators, CPUs.
   ///
+  /// Devices that are not available, or whose driver has no compiler, are left out.
   /// Within a kind the device with more compute units comes first, the loader's order breaking ties. Platform order
   /// alone means nothing: a CPU may be listed before the only GPU.
   public static func byPreference(_ devices: [Device]) -> [Device] {
     [Kind.gpu, .accelerator, .cpu].flatMap { kind in
-      devices.enumerated().filter { $0.element.kind == kind }.sorted {
+      devices.enumerated().filter { $0.element.kind == kind && $0.element.isUsable }.sorted {
         ($1.element.capabilities.computeUnits, $0.offset) < ($0.element.capabilities.computeUnits, $1.offset)
       }.map(\.element)
     }
   }
+
+  /// Whether kernels can be built and run.
+  var isUsable: Bool { capabilities.isAvailable && capabilities.hasCompiler }
 }

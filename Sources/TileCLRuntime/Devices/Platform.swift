@@ -11,10 +11,15 @@ public struct Platform: Hashable, Sendable {
   /// The version string, starting with "OpenCL major.minor".
   public let version: String
 
-  /// The platforms that the loader knows; empty where it knows none.
+  /// The platforms that the loader knows and that answer; empty where there is none.
   ///
   /// - Throws: ``TileCLError/Code/noDevice`` when no loader is installed, ``TileCLError/Code/openCL`` when it fails.
   public static func all() throws -> [Platform] {
+    try discover().compactMap { try? $0.get() }
+  }
+
+  /// Each platform that the loader knows, or why it cannot be used.
+  static func discover() throws -> [Result<Platform, any Error>] {
     let library = try OpenCLLibrary.functions()
     var count: cl_uint = 0
     let status = library.getPlatformIDs(0, nil, &count)
@@ -22,8 +27,8 @@ public struct Platform: Hashable, Sendable {
     try check(status, "clGetPlatformIDs")
     var ids = [cl_platform_id?](repeating: nil, count: Int(count))
     try check(library.getPlatformIDs(count, &ids, nil), "clGetPlatformIDs")
-    return try ids.enumerated().compactMap { index, id in
-      try id.map { try Platform(Handle($0), index: index, library: library) }
+    return ids.enumerated().compactMap { index, id in
+      id.map { id in Result { try Platform(Handle(id), index: index, library: library) } }
     }
   }
 
@@ -43,6 +48,11 @@ public struct Platform: Hashable, Sendable {
   ///
   /// - Throws: ``TileCLError/Code/openCL`` when the driver fails.
   public func devices() throws -> [Device] {
+    try discoverDevices().map { try $0.get() }
+  }
+
+  /// Each of the platform's devices, or why it cannot be used.
+  func discoverDevices() throws -> [Result<Device, any Error>] {
     let library = try OpenCLLibrary.functions()
     var count: cl_uint = 0
     let all = cl_device_type(CL_DEVICE_TYPE_ALL)
@@ -51,7 +61,7 @@ public struct Platform: Hashable, Sendable {
     try check(status, "clGetDeviceIDs")
     var ids = [cl_device_id?](repeating: nil, count: Int(count))
     try check(library.getDeviceIDs(handle.raw, all, count, &ids, nil), "clGetDeviceIDs")
-    return try ids.compactMap { try $0.map { try Device(Handle($0), platform: self, library: library) } }
+    return ids.compactMap { id in id.map { id in Result { try Device(Handle(id), platform: self, library: library) } } }
   }
 
   /// Whether this is PoCL, the implementation for CPUs, which keeps a program cache of its own.

@@ -1,4 +1,5 @@
 public import Logging
+import Synchronization
 import TileCLCore
 
 /// One device made ready: its memory, its programs, and a queue.
@@ -24,7 +25,9 @@ public final class Context: Sendable {
   public init(device: Device, environment: Environment? = nil, logger: Logger = Logger(label: "tilecl")) throws {
     let environment = try environment ?? Environment.current()
     handle = try ContextHandle(device: device)
-    pool = BufferPool(context: handle, maximumAllocation: environment.maximumAllocation)
+    let pool = BufferPool(context: handle, maximumAllocation: environment.maximumAllocation)
+    handle.onMemoryShortage.withLock { $0 = { [weak pool] in pool?.trim() } }
+    self.pool = pool
     queue = try Queue(context: handle, profiling: environment.profiling)
     // PoCL caches what it builds, and asking it for binaries compiles once more.
     let cache = device.platform.isPoCL ? nil : environment.cacheDirectory.map(ProgramCache.init(directory:))
@@ -53,7 +56,7 @@ public final class Context: Sendable {
   public func makeBuffer(
     sharing memory: UnsafeMutableRawBufferPointer, keepingAlive owner: some Sendable
   ) throws -> Buffer {
-    if let buffer = try pool.share(memory, keepingAlive: owner) { return buffer }
+    if let buffer = pool.share(memory, keepingAlive: owner) { return buffer }
     let buffer = try makeBuffer(byteCount: memory.count)
     try queue.write(UnsafeRawBufferPointer(memory), to: buffer)
     return buffer

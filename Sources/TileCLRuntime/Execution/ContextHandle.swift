@@ -1,4 +1,5 @@
 import COpenCL
+import Synchronization
 import TileCLCore
 
 /// Owns a `cl_context`, and with it what every object made in it needs to know.
@@ -8,6 +9,14 @@ final class ContextHandle: Sendable {
   let handle: Handle
 
   init(device: Device) throws {
+    guard device.isUsable else {
+      var error = TileCLError(
+        .unsupported, device.capabilities.isAvailable ? "the driver has no compiler" : "the device is not available",
+        hint: "choose another device: TILECL_DEVICE=platform:type:name-or-index")
+      error.device = device.name
+      error.driver = device.driverVersion
+      throw error
+    }
     let library = try OpenCLLibrary.functions()
     var status: cl_int = 0
     var id: cl_device_id? = device.handle.raw
@@ -24,4 +33,11 @@ final class ContextHandle: Sendable {
   }
 
   var table: copencl_table { library.table }
+
+  /// Gives cached memory back to the driver; set by the pool.
+  let onMemoryShortage = Mutex<(@Sendable () -> Void)?>(nil)
+
+  func relieveMemory() {
+    onMemoryShortage.withLock { $0 }?()
+  }
 }

@@ -1,20 +1,22 @@
 import COpenCL
+import Dispatch
 import TileCLCore
 
 /// A command on its way through a queue.
 ///
-/// An event keeps nothing of the host alive but its queue; memory that a command reads or writes asynchronously is
-/// kept by the call that enqueued it.
+/// An event keeps its queue alive; device memory that the command uses is kept by its buffers and their pool.
 public final class Event: Sendable {
   let handle: Handle
-  private let queue: Queue
-  /// What is running, for error messages.
-  private let label: String
+  let queue: Queue
+  /// The OpenCL call that enqueued the command, and its kernel, for error messages.
+  private let call: String
+  private let kernel: String?
 
-  init(_ handle: Handle, queue: Queue, label: String) {
+  init(_ handle: Handle, queue: Queue, call: String, kernel: String?) {
     self.handle = handle
     self.queue = queue
-    self.label = label
+    self.call = call
+    self.kernel = kernel
   }
 
   deinit {
@@ -29,7 +31,7 @@ public final class Event: Sendable {
     let status = queue.table.waitForEvents(1, &event)
     // A failed command makes the wait fail with a code that does not say why; the event itself does.
     let outcome = try executionStatus()
-    try check(min(outcome, 0), label, device: queue.device)
+    try check(min(outcome, 0), call, device: queue.device, kernel: kernel)
     try check(status, "clWaitForEvents", device: queue.device)
   }
 
@@ -45,7 +47,9 @@ public final class Event: Sendable {
         handle.raw, CL_COMPLETE,
         { _, outcome, pointer in
           guard let pointer else { return }
-          Unmanaged<Waiter>.fromOpaque(pointer).takeRetainedValue().resume(outcome)
+          let waiter = Unmanaged<Waiter>.fromOpaque(pointer).takeRetainedValue()
+          // The task may drop the last reference to the context, which must not be released inside a callback.
+          DispatchQueue.global().async { waiter.resume(outcome) }
         }, waiter.toOpaque())
       if status != CL_SUCCESS {
         waiter.release()
@@ -106,7 +110,8 @@ public final class Event: Sendable {
         continuation.resume()
       } else {
         continuation.resume(
-          throwing: TileCLError.openCL(event.label, outcome, device: event.queue.device))
+          throwing: TileCLError.openCL(
+            event.call, outcome, device: event.queue.device, kernel: event.kernel))
       }
     }
   }

@@ -57,6 +57,8 @@ public final class Kernel: Sendable {
     }
   }
 
+  var device: Device { program.context.device }
+
   /// Lends a `cl_kernel` that no other thread has.
   func withHandle<Result>(_ body: (cl_kernel) throws -> Result) throws -> Result {
     let handle = try spare.withLock { $0.popLast() } ?? Self.make(name, program)
@@ -128,6 +130,6 @@ public enum KernelArgument: Sendable {
       case .float(let value): set(value)
       case .local(let byteCount): set(byteCount, nil)
       }
-    try check(status, "clSetKernelArg(\(index), \(self))", kernel: kernel.name)
+    try check(status, "clSetKernelArg(\(index), \(self))", device: kernel.device, kernel: kernel.name)
   }
 }

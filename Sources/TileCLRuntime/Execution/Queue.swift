@@ -52,41 +52,47 @@ public final class Queue: Sendable {
     _ kernel: Kernel, global: [Int], local: [Int], _ arguments: [KernelArgument], after events: [Event] = []
   ) throws -> Event {
     try kernel.validate(global: global, local: local, argumentCount: arguments.count)
+    let buffers = arguments.compactMap { if case .buffer(let buffer) = $0 { buffer } else { nil } }
+    let awaited = events + earlierUses(of: buffers)
     let event = try kernel.withHandle { raw in
       for (index, argument) in arguments.enumerated() {
         try argument.set(on: raw, index: index, table: table, kernel: kernel)
       }
-      return try enqueue(kernel.name, after: events) { count, list, event in
+      return try enqueue("clEnqueueNDRangeKernel", kernel: kernel.name, after: awaited) { count, list, event in
         table.enqueueNDRangeKernel(handle.raw, raw, cl_uint(global.count), nil, global, local, count, list, event)
       }
     }
-    for case .buffer(let buffer) in arguments { buffer.noteUse(event) }
+    for buffer in buffers { buffer.noteUse(event) }
     return event
   }
 
   /// Copies host memory into a buffer and returns when the copy is done.
   ///
   /// - Throws: ``TileCLError/Code/outOfRange`` when the bytes do not fit, ``TileCLError/Code/openCL`` when the driver fails.
-  public func write(_ bytes: UnsafeRawBufferPointer, to buffer: Buffer, offset: Int = 0) throws {
+  public func write(
+    _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, offset: Int = 0, after events: [Event] = []
+  ) throws {
     try buffer.requireRange(offset: offset, count: bytes.count)
     guard let source = bytes.baseAddress, bytes.count > 0 else { return }
-    try check(
+    _ = try enqueue("clEnqueueWriteBuffer", after: events + earlierUses(of: [buffer])) { count, list, event in
       table.enqueueWriteBuffer(
-        handle.raw, buffer.handle.raw, cl_bool(CL_TRUE), offset, bytes.count, source, 0, nil, nil),
-      "clEnqueueWriteBuffer", device: device)
+        handle.raw, buffer.handle.raw, cl_bool(CL_TRUE), offset, bytes.count, source, count, list, event)
+    }
   }
 
   /// Copies a buffer into host memory and returns when the copy is done.
   ///
   /// - Throws: ``TileCLError/Code/outOfRange`` when more is asked for than there is, ``TileCLError/Code/openCL`` when the
   ///   driver fails.
-  public func read(_ buffer: Buffer, offset: Int = 0, into bytes: UnsafeMutableRawBufferPointer) throws {
+  public func read(
+    _ buffer: Buffer, offset: Int = 0, into bytes: UnsafeMutableRawBufferPointer, after events: [Event] = []
+  ) throws {
     try buffer.requireRange(offset: offset, count: bytes.count)
     guard let target = bytes.baseAddress, bytes.count > 0 else { return }
-    try check(
+    _ = try enqueue("clEnqueueReadBuffer", after: events + earlierUses(of: [buffer])) { count, list, event in
       table.enqueueReadBuffer(
-        handle.raw, buffer.handle.raw, cl_bool(CL_TRUE), offset, bytes.count, target, 0, nil, nil),
-      "clEnqueueReadBuffer", device: device)
+        handle.raw, buffer.handle.raw, cl_bool(CL_TRUE), offset, bytes.count, target, count, list, event)
+    }
   }
 
   /// Enqueues a copy between buffers.
@@ -95,11 +101,14 @@ public final class Queue: Sendable {
   ///   the driver refuses.
   @discardableResult
   public func copy(
-    _ source: Buffer, offset: Int = 0, to target: Buffer, offset targetOffset: Int = 0, byteCount: Int
+    _ source: Buffer, offset: Int = 0, to target: Buffer, offset targetOffset: Int = 0, byteCount: Int,
+    after events: [Event] = []
   ) throws -> Event {
+    guard byteCount > 0 else { throw TileCLError.invalid("byteCount", byteCount, allowed: "1 or more") }
     try source.requireRange(offset: offset, count: byteCount)
     try target.requireRange(offset: targetOffset, count: byteCount)
-    let event = try enqueue("clEnqueueCopyBuffer", after: []) { count, list, event in
+    let awaited = events + earlierUses(of: [source, target])
+    let event = try enqueue("clEnqueueCopyBuffer", after: awaited) { count, list, event in
       table.enqueueCopyBuffer(
         handle.raw, source.handle.raw, target.handle.raw, offset, targetOffset, byteCount, count, list, event)
     }
@@ -112,8 +121,9 @@ public final class Queue: Sendable {
   ///
   /// - Throws: ``TileCLError/Code/openCL`` when the driver refuses.
   @discardableResult
-  public func fill(_ buffer: Buffer, with value: UInt8 = 0) throws -> Event {
-    let event = try enqueue("clEnqueueFillBuffer", after: []) { count, list, event in
+  public func fill(_ buffer: Buffer, with value: UInt8 = 0, after events: [Event] = []) throws -> Event {
+    let awaited = events + earlierUses(of: [buffer])
+    let event = try enqueue("clEnqueueFillBuffer", after: awaited) { count, list, event in
       withUnsafeBytes(of: value) {
         table.enqueueFillBuffer(
           handle.raw, buffer.handle.raw, $0.baseAddress, 1, 0, buffer.byteCount, count, list, event)
@@ -133,18 +143,31 @@ public final class Queue: Sendable {
     try check(table.finish(handle.raw), "clFinish", device: device)
   }
 
+  /// Commands of other queues that still use the memory from before the pool gave it to these buffers.
+  private func earlierUses(of buffers: [Buffer]) -> [Event] {
+    buffers.flatMap { buffer in buffer.earlierUses.filter { $0.queue !== self && !$0.isComplete } }
+  }
+
   private func enqueue(
-    _ label: String, after events: [Event],
-    _ call: (cl_uint, UnsafePointer<cl_event?>?, UnsafeMutablePointer<cl_event?>) -> Int32
+    _ call: String, kernel: String? = nil, after events: [Event],
+    _ body: (cl_uint, UnsafePointer<cl_event?>?, UnsafeMutablePointer<cl_event?>) -> Int32
   ) throws -> Event {
-    var event: cl_event?
+    // What another queue has not been told to start may never be done (OpenCL 1.2, section 5.13).
+    for event in events where event.queue !== self { try event.queue.flush() }
     let list: [cl_event?] = events.map(\.handle.raw)
-    let status = list.withUnsafeBufferPointer {
-      call(cl_uint(list.count), list.isEmpty ? nil : $0.baseAddress, &event)
+    func attempt(_ event: inout cl_event?) -> Int32 {
+      list.withUnsafeBufferPointer { body(cl_uint(list.count), list.isEmpty ? nil : $0.baseAddress, &event) }
+    }
+    var event: cl_event?
+    var status = attempt(&event)
+    if status == CL_MEM_OBJECT_ALLOCATION_FAILURE {
+      // Drivers that allocate on first use notice only now that the pool's cache fills the device.
+      context.relieveMemory()
+      status = attempt(&event)
     }
     guard status == CL_SUCCESS, let event else {
-      throw TileCLError.openCL(label, status, device: device, kernel: label)
+      throw TileCLError.openCL(call, status, device: device, kernel: kernel)
     }
-    return Event(Handle(event), queue: self, label: label)
+    return Event(Handle(event), queue: self, call: call, kernel: kernel)
   }
 }

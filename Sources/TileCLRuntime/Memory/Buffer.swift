@@ -5,7 +5,8 @@ import TileCLCore
 /// A range of device memory.
 ///
 /// Buffers come from a ``BufferPool`` and return to it when the last reference goes, even while a kernel still uses
-/// them: the pool hands them out again only once that kernel is done.
+/// them. The pool prefers memory that nothing uses any more; where it hands out memory in use, commands on the new
+/// buffer run after those on the old one.
 public final class Buffer: Sendable {
   let handle: Handle
   /// The size asked for, in bytes.
@@ -17,12 +18,16 @@ public final class Buffer: Sendable {
   private let pool: BufferPool
   /// Keeps shared host memory alive.
   private let owner: (any Sendable)?
+  /// Commands that used the memory before it became this buffer, and may still run. Those of the same queue come first
+  /// by its order; other queues wait for them.
+  let earlierUses: [Event]
   private let uses = Mutex<[Event]>([])
 
   init(
-    _ handle: Handle, byteCount: Int, capacity: Int, pool: BufferPool, sharedOwner: (any Sendable)? = nil,
-    sharesHostMemory: Bool = false
+    _ handle: Handle, byteCount: Int, capacity: Int, pool: BufferPool, earlierUses: [Event] = [],
+    sharedOwner: (any Sendable)? = nil, sharesHostMemory: Bool = false
   ) {
+    self.earlierUses = earlierUses
     self.handle = handle
     self.byteCount = byteCount
     self.capacity = capacity
@@ -32,7 +37,7 @@ public final class Buffer: Sendable {
   }
 
   deinit {
-    let pending = uses.withLock { $0 }
+    let pending = (earlierUses + uses.withLock { $0 }).filter { !$0.isComplete }
     if sharesHostMemory {
       // The owner's memory must not go while a kernel reads it.
       for event in pending { try? event.wait() }

@@ -34,6 +34,13 @@ public final class BufferPool: Sendable {
     var cached: [Entry] = []
     var snapshot = Snapshot()
     var cacheLimit: Int
+
+    /// The place of memory to hand out: idle, or else in use where the cache has no room for more. A host that enqueues
+    /// faster than the device works would otherwise allocate without bound.
+    func reusable(_ capacity: Int) -> Int? {
+      cached.firstIndex { $0.capacity == capacity && $0.isIdle }
+        ?? (snapshot.cachedBytes + capacity > cacheLimit ? cached.firstIndex { $0.capacity == capacity } : nil)
+    }
   }
 
   private let context: ContextHandle
@@ -49,7 +56,7 @@ public final class BufferPool: Sendable {
   }
 
   deinit {
-    trim()
+    release(state.withLock { $0.cached })
   }
 
   /// The most bytes to keep for reuse; a quarter of the device's memory by default.
@@ -68,19 +75,21 @@ public final class BufferPool: Sendable {
     state.withLock { $0.snapshot }
   }
 
-  /// Gives all cached memory back to the driver.
+  /// Gives all cached memory back to the driver, once the commands that still use it are done.
   public func trim() {
     let evicted = state.withLock { state in
       defer { state.cached = [] }
       state.snapshot.cachedBytes = 0
       return state.cached
     }
+    // A failed command is reported to whoever waits for it; here it only matters that it is over.
+    for entry in evicted { for event in entry.pending { try? event.wait() } }
     release(evicted)
   }
 
   /// A buffer of at least `byteCount` bytes, with unspecified content.
   func take(byteCount: Int) throws -> Buffer {
-    guard byteCount >= 0 else { throw TileCLError.invalid("byteCount", byteCount, allowed: "0 or more") }
+    guard byteCount > 0 else { throw TileCLError.invalid("byteCount", byteCount, allowed: "1 or more") }
     guard byteCount <= maximumAllocation else {
       var error = TileCLError(
         .limitExceeded,
@@ -90,31 +99,34 @@ public final class BufferPool: Sendable {
       error.driver = context.device.driverVersion
       throw error
     }
-    let capacity = min(Self.sizeClass(byteCount), max(maximumAllocation, 1))
-    let reused = state.withLock { state -> Handle? in
-      guard let index = state.cached.firstIndex(where: { $0.capacity == capacity && $0.isIdle }) else { return nil }
+    let capacity = min(Self.sizeClass(byteCount), maximumAllocation)
+    let reused = state.withLock { state -> Entry? in
+      guard let index = state.reusable(capacity) else { return nil }
       let entry = state.cached.remove(at: index)
       state.snapshot.cachedBytes -= entry.capacity
       state.snapshot.reuses += 1
-      return entry.handle
+      return entry
     }
-    let handle = try reused ?? allocate(capacity)
+    let handle = try reused?.handle ?? allocate(capacity)
     state.withLock { state in
       state.snapshot.activeBytes += byteCount
       state.snapshot.peakBytes = max(state.snapshot.peakBytes, state.snapshot.activeBytes)
     }
-    return Buffer(handle, byteCount: byteCount, capacity: capacity, pool: self)
+    return Buffer(
+      handle, byteCount: byteCount, capacity: capacity, pool: self, earlierUses: reused?.pending ?? [])
   }
 
-  /// A buffer that is the given host memory where the device shares it; nil where it does not.
-  func share(_ memory: UnsafeMutableRawBufferPointer, keepingAlive owner: some Sendable) throws -> Buffer? {
+  /// A buffer that is the given host memory where the device shares it; nil where it does not, or where
+  /// the driver refuses this memory.
+  func share(_ memory: UnsafeMutableRawBufferPointer, keepingAlive owner: some Sendable) -> Buffer? {
     guard context.device.capabilities.sharesHostMemory, let base = memory.baseAddress, memory.count > 0,
       memory.count <= maximumAllocation, Int(bitPattern: base) % Self.pageSize == 0
     else { return nil }
     var status: cl_int = 0
     let flags = cl_mem_flags(CL_MEM_READ_WRITE) | cl_mem_flags(CL_MEM_USE_HOST_PTR)
+    // Some drivers refuse memory that they cannot write, such as a read-only mapping.
     guard let memoryObject = context.table.createBuffer(context.handle.raw, flags, memory.count, base, &status) else {
-      throw TileCLError.openCL("clCreateBuffer", status, device: context.device)
+      return nil
     }
     return Buffer(
       Handle(memoryObject), byteCount: memory.count, capacity: memory.count, pool: self, sharedOwner: owner,

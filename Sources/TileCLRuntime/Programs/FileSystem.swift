@@ -3,6 +3,9 @@ import TileCLCore
 
 /// The few file operations that the runtime needs, without Foundation.
 enum FileSystem {
+  /// How the names of files end that are not complete yet.
+  static let temporarySuffix = ".tmp"
+
   static func read(_ path: String) throws -> [UInt8] {
     guard let file = fopen(path, "rb") else { throw fault("cannot be read", path) }
     defer { fclose(file) }
@@ -19,7 +22,7 @@ enum FileSystem {
 
   /// Writes a file so that readers see either nothing or all of it: to a temporary name first, renamed when complete.
   static func writeAtomically(_ content: [UInt8], to path: String) throws {
-    let temporary = "\(path).\(getpid()).\(UInt64.random(in: 0 ... .max)).tmp"
+    let temporary = "\(path).\(getpid()).\(UInt64.random(in: 0 ... .max))\(temporarySuffix)"
     guard let file = fopen(temporary, "wb") else { throw fault("cannot be written", temporary) }
     let written = fwrite(content, 1, content.count, file)
     let closed = fclose(file)
@@ -54,8 +57,9 @@ enum FileSystem {
     return files.sorted { $0.name < $1.name }
   }
 
+  /// Removes a file; one that is gone already is no fault.
   static func remove(_ path: String) throws {
-    guard unlink(path) == 0 else { throw fault("cannot be removed", path) }
+    guard unlink(path) == 0 || errno == ENOENT else { throw fault("cannot be removed", path) }
   }
 
   private static func fault(_ what: String, _ path: String) -> TileCLError {

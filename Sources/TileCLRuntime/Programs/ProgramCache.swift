@@ -42,13 +42,15 @@ public struct ProgramCache: Sendable {
     FileSystem.list(directory).filter { $0.name.hasSuffix(Self.suffix) }
   }
 
-  /// Removes all entries and gives their number.
+  /// Removes all entries, and what processes that were killed left half written, and gives the number of entries.
   ///
   /// - Throws: ``TileCLError/Code/file`` when a file cannot be removed.
   @discardableResult
   public func clear() throws -> Int {
-    let entries = entries()
-    for entry in entries { try FileSystem.remove(directory + "/" + entry.name) }
+    let names = FileSystem.list(directory).map(\.name)
+    let leftovers = names.filter { $0.contains(Self.suffix + ".") && $0.hasSuffix(FileSystem.temporarySuffix) }
+    let entries = names.filter { $0.hasSuffix(Self.suffix) }
+    for name in entries + leftovers { try FileSystem.remove(directory + "/" + name) }
     return entries.count
   }
 

@@ -41,7 +41,7 @@ final class ProgramStore: Sendable {
     let text = try source.expanded(directory: environment.kernelDirectory)
     let options = source.optionString(environment)
     let key = ProgramCache.Key(
-      fields: [source.target.rawValue, options] + context.device.cacheIdentity + [text])
+      fields: [source.target.cacheIdentity, options] + context.device.cacheIdentity + [text])
     if let program = cached(source, key, options) { return program }
 
     let clock = ContinuousClock()
@@ -92,6 +92,16 @@ final class ProgramStore: Sendable {
       try FileSystem.writeAtomically(try program.binary(), to: path + ".bin")
     } catch {
       logger.warning("not dumped: \(error)")
+    }
+  }
+}
+
+extension ProgramSource.Target {
+  /// What a binary depends on besides the driver's compiler.
+  fileprivate var cacheIdentity: String {
+    switch self {
+    case .device: rawValue
+    case .hopper: "\(rawValue), \(Retargeting.version)"
     }
   }
 }

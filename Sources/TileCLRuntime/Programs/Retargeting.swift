@@ -13,6 +13,9 @@ import TileCLCore
 /// Seen with driver 580.159.04. Because no document promises any of this, ``Probes/wgmma`` runs a kernel that went this
 /// way, and compares its numbers, before anything relies on it.
 enum Retargeting {
+  /// Changes with what ``rewrite(_:)`` makes of the same PTX, so that older results in the cache are not used.
+  static let version = "retargeting 1"
+
   /// What stands before an instruction for `sm_90a`.
   static let marker = "//@90a "
 
@@ -45,9 +48,12 @@ enum Retargeting {
     var isRetargeted = false
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
       let trimmed = line.drop { $0 == " " || $0 == "\t" }
-      if trimmed.hasPrefix(".target sm_90"), !isRetargeted {
+      if trimmed.hasPrefix(".target ") {
+        let targets = trimmed.dropFirst(".target ".count).drop { $0 == " " }
+        let name = targets.prefix { $0 != "," && $0 != " " }
+        guard name == "sm_90" || name == "sm_90a" else { return [String(line)] }
         isRetargeted = true
-        return [".target sm_90a" + trimmed.dropFirst(".target sm_90".count)]
+        return [".target sm_90a" + targets.dropFirst(name.count)]
       }
       if trimmed.hasPrefix(marker) { return [String(trimmed.dropFirst(marker.count))] }
       if trimmed.hasPrefix(".reqntid") { return [".minnctapersm 1", String(line)] }

@@ -50,23 +50,30 @@ struct MachineReport: Encodable {
 
   let chosen: String
   let reason: String
+  /// The platforms that answer, with or without devices.
+  let platforms: [String]
   let devices: [DeviceReport]
+  /// Why platforms or devices that the loader knows cannot be used.
+  let problems: [String]
 
   init(settings: ToolSettings) throws {
     let engine = try settings.engine(nil)
     chosen = engine.name
     reason = engine.reason
     // A machine without a loader has no devices, which is an answer.
-    let found = (try? Device.all()) ?? []
+    let (found, passedOver) = (try? Device.discover()) ?? ([], [])
+    platforms = ((try? Platform.all()) ?? []).map { "\($0.name), \($0.version)" }
+    problems = passedOver.map { "\($0)" }
     devices = found.map { device in
       DeviceReport(device, isChosen: engine.context?.device == device, settings: settings)
     }
   }
 
   var text: String {
-    let head = "chosen: \(chosen) (\(reason))"
-    guard !devices.isEmpty else { return head + "\nno OpenCL devices" }
-    return ([head] + devices.map(\.text)).joined(separator: "\n\n")
+    var head = ["chosen: \(chosen) (\(reason))"]
+    head += platforms.isEmpty ? ["no OpenCL platforms"] : platforms.map { "platform: \($0)" }
+    head += problems.map { "passed over: \($0)" }
+    return ([head.joined(separator: "\n")] + devices.map(\.text)).joined(separator: "\n\n")
   }
 }
 

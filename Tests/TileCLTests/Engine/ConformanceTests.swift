@@ -9,6 +9,8 @@ import TileCLTestSupport
     try run(conformance, on: #require(TestEngines.openCL))
   }
 
+  /// The oracle is the reference too, so this checks what lies around it (dtypes, views, shapes); that the reference
+  /// itself is right, `GoldenTests` checks against PyTorch.
   @Test(arguments: ConformanceCase.all)
   func reference(_ conformance: ConformanceCase) throws {
     try run(conformance, on: .reference)
@@ -51,7 +53,15 @@ import TileCLTestSupport
     }
   }
 
+  @Test func aBaselineThatOverflowsBoundsNothing() {
+    let oracle = [1.0, 2.0]
+    for baseline in [[Float.nan, 2], [.infinity, .infinity]] {
+      #expect(!Comparison.floating("x", candidate: [1.5, 2], oracle: oracle, baseline: baseline, dtype: .float16).passed)
+    }
+  }
+
   @Test func countsMustMatch() {
+    #expect(!Comparison.floating("x", candidate: [], oracle: [], baseline: [], dtype: .float32).passed)
     #expect(!Comparison.floating("x", candidate: [1], oracle: [1, 2], baseline: [1, 2], dtype: .float32).passed)
     #expect(!Comparison.exact("x", candidate: [1], expected: [1, 2]).passed)
     #expect(!Comparison.exact("x", candidate: [1, 3], expected: [1, 2]).passed)

@@ -50,7 +50,10 @@ import TileCLTestSupport
 
   @Test(arguments: TestEngines.all)
   func views(engine: Engine) throws {
-    let tensor = try engine.tensor((0..<24).map(Float.init), shape: [2, 3, 4])
+    let tensor = try engine.tensor((0..<24).map { Float($0) }, shape: [2, 3, 4])
+    let row = try tensor.sliced(axis: 0, range: 1..<2).sliced(axis: 1, range: 2..<3)
+    #expect(row.isContiguous, "strides of axes with one element are never taken")
+    #expect(try row.reshaped([4]).array() == [20, 21, 22, 23])
     let transposed = try tensor.transposed(1, 2)
     #expect(transposed.shape == [2, 4, 3])
     #expect(!transposed.isContiguous)
@@ -59,6 +62,27 @@ import TileCLTestSupport
     #expect(try slice.array() == [1, 5, 9, 2, 6, 10, 13, 17, 21, 14, 18, 22])
     #expect(try slice.contiguous().reshaped([12]).array() == slice.array())
     #expect(try tensor.reshaped([6, 4]).sliced(axis: 0, range: 5..<6).array() == [20, 21, 22, 23])
+  }
+
+  @Test func literalsAreFloats() throws {
+    let tensor = try Engine.reference.tensor([1, 2.5], shape: [2])
+    #expect(try tensor.array() == [1, 2.5] as [Float])
+  }
+
+  @Test func typesThatLieAboutTheirSizeAreRefused() {
+    struct Wide: TensorElement {
+      static var dtype: DType { .float32 }
+      var value: Double = 0
+    }
+    let error = #expect(throws: TileCLError.self) { try Engine.reference.tensor([Wide()], shape: [1]) }
+    #expect(error?.argument == "Element")
+  }
+
+  @Test func sizesPastTheHostAreRefused() {
+    for shape in [[Int.max], [Int.max - 4096]] {
+      let error = #expect(throws: TileCLError.self) { try Engine.reference.zeros(UInt8.self, shape: shape) }
+      #expect(error?.code == .limitExceeded)
+    }
   }
 
   @Test(arguments: TestEngines.all)
