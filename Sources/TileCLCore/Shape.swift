@@ -22,8 +22,8 @@ package func checkedProduct(_ factors: [Int], argument: String) throws -> Int {
 package enum Shape {
   /// How many elements a tensor of that shape has.
   ///
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 1, ``TileCLError/Code/limitExceeded`` for a count that no
-  ///   64-bit integer holds.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 1, ``TileCLError/Code/limitExceeded`` for a count
+  ///   that no 64-bit integer holds.
   package static func elementCount(_ shape: [Int], argument: String) throws -> Int {
     for (axis, size) in shape.enumerated() where size < 1 {
       throw TileCLError.invalid(

@@ -26,7 +26,8 @@ struct ToolSettings {
     self.logger = logger
   }
 
-  /// The engine that was asked for: `reference`, a device in the grammar of `TILECL_DEVICE`, or nil for the settings' own.
+  /// The engine that was asked for: `reference`, a device in the grammar of `TILECL_DEVICE`, or nil for the settings'
+  /// own.
   func engine(_ name: String?) throws -> Engine {
     if name == "reference" { return .reference }
     var environment = environment

@@ -40,7 +40,8 @@ import Testing
 
   @Test(arguments: [
     ("TILECL_BACKEND", "cuda"), ("TILECL_DEVICE", "a:b:c:d"), ("TILECL_DEVICE", "x:fpga"), ("TILECL_DEVICE", "::-1"),
-    ("TILECL_MAX_ALLOC", "lots"), ("TILECL_MAX_ALLOC", "0"), ("TILECL_MAX_ALLOC", "4ß"), ("TILECL_MAX_ALLOC", "99999999999G"),
+    ("TILECL_MAX_ALLOC", "lots"), ("TILECL_MAX_ALLOC", "0"), ("TILECL_MAX_ALLOC", "4ß"),
+    ("TILECL_MAX_ALLOC", "99999999999G"),
     ("TILECL_LOG", "loud"), ("TILECL_PROFILE", "yes"), ("TILECL_NO_CACHE", "true"),
   ])
   func badValuesNameTheVariable(name: String, value: String) throws {

@@ -6,8 +6,8 @@ extension Engine {
   /// - Parameters:
   ///   - values: As many values as the shape has, row by row.
   ///   - shape: Sizes along the axes, outermost first; an empty shape is a scalar.
-  /// - Throws: ``TileCLError/Code/invalidArgument`` when values and shape disagree, ``TileCLError/Code/limitExceeded`` above the
-  ///   device's limit for one buffer.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` when values and shape disagree, ``TileCLError/Code/limitExceeded``
+  ///   above the device's limit for one buffer.
   public func tensor<Element: TensorElement>(_ values: [Element], shape: [Int]) throws -> Tensor<Element> {
     try copying(values, shape: shape)
   }

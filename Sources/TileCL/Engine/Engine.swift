@@ -33,14 +33,14 @@ public final class Engine: Sendable {
 
   /// Takes a GPU, else an accelerator, else an OpenCL CPU, over all platforms, else the reference.
   ///
-  /// `TILECL_DEVICE` picks a device and `TILECL_BACKEND` a backend (with `reference` no device is looked at); with `TILECL_BACKEND=opencl`, or a device asked for,
-  /// nothing falls back to the reference. See <doc:choosing-a-device>.
+  /// `TILECL_DEVICE` picks a device and `TILECL_BACKEND` a backend (with `reference` no device is looked at); with
+  /// `TILECL_BACKEND=opencl`, or a device asked for, nothing falls back to the reference. See <doc:choosing-a-device>.
   ///
   /// - Parameters:
   ///   - environment: Settings; those of the process by default.
   ///   - logger: Receives the choice and later decisions at debug level, and what was passed over as a warning.
-  /// - Throws: ``TileCLError/Code/environment`` for a bad variable; ``TileCLError/Code/noDevice``, listing the devices, when
-  ///   none is what was asked for; ``TileCLError/Code/openCL`` when the device asked for cannot be used.
+  /// - Throws: ``TileCLError/Code/environment`` for a bad variable; ``TileCLError/Code/noDevice``, listing the devices,
+  ///   when none is what was asked for; ``TileCLError/Code/openCL`` when the device asked for cannot be used.
   public convenience init(environment: Environment? = nil, logger: Logger = Logger(label: "tilecl")) throws {
     let environment = try environment ?? Environment.current()
     if environment.backend == .reference {

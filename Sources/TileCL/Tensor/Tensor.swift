@@ -3,9 +3,9 @@ package import TileCLRuntime
 
 /// An array of numbers with a shape, in the memory of an ``Engine``.
 ///
-/// Element [i, j, ...] stands at `offset + i * strides[0] + j * strides[1] + ...`, counted in elements. A fresh tensor is
-/// row-major: the last axis is contiguous. Views share memory with what they were taken from. A tensor's values do not
-/// change once an operation has filled it.
+/// Element [i, j, ...] stands at `offset + i * strides[0] + j * strides[1] + ...`, counted in elements. A fresh tensor
+/// is row-major: the last axis is contiguous. Views share memory with what they were taken from. A tensor's values do
+/// not change once an operation has filled it.
 public struct Tensor<Element: TensorElement>: Sendable {
   /// Where the tensor lives.
   public let engine: Engine
@@ -78,8 +78,8 @@ extension Tensor {
 
   /// The part of the tensor with indices in `range` along one axis; no element moves.
   ///
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for an axis that there is not; ``TileCLError/Code/outOfRange`` for an empty
-  ///   range or one outside the axis.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for an axis that there is not; ``TileCLError/Code/outOfRange`` for
+  ///   an empty range or one outside the axis.
   public func sliced(axis: Int, range: Range<Int>) throws -> Tensor {
     try requireAxis("axis", axis)
     guard !range.isEmpty, range.lowerBound >= 0, range.upperBound <= shape[axis] else {

@@ -29,8 +29,9 @@ extension DenoisingRun {
     return worst
   }
 
-  /// Pixels of the merged picture against non-local means from its definition, in fp64: distances between patches of the
-  /// 8-bit picture and sums over the pixel's windows, without the dot products and merges by which attention gets there.
+  /// Pixels of the merged picture against non-local means from its definition, in fp64: distances between patches of
+  /// the 8-bit picture and sums over the pixel's windows, without the dot products and merges by which attention gets
+  /// there.
   func checkPixels(_ colours: [Double], orders: [TokenOrder]) -> Check {
     let size = options.window * options.window
     let positions = orders.map(\.inverse)

@@ -2,14 +2,14 @@ import TileCL
 
 /// Non-local means written as attention: queries, keys and values of a picture's pixels.
 ///
-/// Non-local means replaces a pixel i by `sum_j w(i, j) v_j / sum_j w(i, j)` with `w = exp(-|p_i - p_j|^2 / h^2)`, where
-/// p is the patch around a pixel and v its colour. Since `|p_i - p_j|^2 = |p_i|^2 + |p_j|^2 - 2 p_i . p_j` and the softmax
-/// over j cancels what depends on i alone, attention computes the same with
+/// Non-local means replaces a pixel i by `sum_j w(i, j) v_j / sum_j w(i, j)` with `w = exp(-|p_i - p_j|^2 / h^2)`,
+/// where p is the patch around a pixel and v its colour. Since `|p_i - p_j|^2 = |p_i|^2 + |p_j|^2 - 2 p_i . p_j` and
+/// the softmax over j cancels what depends on i alone, attention computes the same with
 ///
 ///     q_i = (p_i, 1)      k_j = (p_j, -|p_j|^2 / 2)      v_j = colour      scale = 2 / h^2
 ///
-/// Patches are centred on the picture's mean colour, which leaves distances alone and scores small, and scaled so that a
-/// squared distance is the mean over the patch's samples, in 0...1. Beyond the border the picture is mirrored.
+/// Patches are centred on the picture's mean colour, which leaves distances alone and scores small, and scaled so that
+/// a squared distance is the mean over the patch's samples, in 0...1. Beyond the border the picture is mirrored.
 ///
 /// Source: Buades, Coll and Morel, "A non-local algorithm for image denoising", CVPR 2005.
 struct PatchFeatures: Sendable {

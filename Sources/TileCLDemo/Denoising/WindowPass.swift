@@ -9,8 +9,8 @@ struct WindowPass: Sendable {
   let isTransposed: Bool
   let flipsRows: Bool
   let flipsColumns: Bool
-  /// How far the curve is moved, in pixels. What leaves the picture on one side enters it on the other; windows that hold
-  /// pixels of both sides cost nothing, since unlike patches hardly weigh.
+  /// How far the curve is moved, in pixels. What leaves the picture on one side enters it on the other; windows that
+  /// hold pixels of both sides cost nothing, since unlike patches hardly weigh.
   let offset: (y: Int, x: Int)
 
   /// The pass of a number; pass 0 is the plain curve.

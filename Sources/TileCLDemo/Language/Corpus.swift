@@ -14,7 +14,8 @@ struct Corpus: Sendable {
 
   /// Reads a file, or all texts of a folder in the order of their paths, without hidden and built ones.
   ///
-  /// - Throws: `TileCLError` of code `file` for what cannot be read, and `invalidArgument` for less than 64 KiB of text.
+  /// - Throws: `TileCLError` of code `file` for what cannot be read, and `invalidArgument` for less than 64 KiB of
+  ///   text.
   init(path: String) throws {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

@@ -1,10 +1,10 @@
 import Glibc
 
-/// A log-bilinear language model made of counts: the logits of the next token are `C h`, with a classifier C `[V, D]` and
-/// a hidden vector h `[D]` of the two tokens before.
+/// A log-bilinear language model made of counts: the logits of the next token are `C h`, with a classifier C `[V, D]`
+/// and a hidden vector h `[D]` of the two tokens before.
 ///
-/// Channel 0 carries the logarithm of the frequencies, the rest the low-rank factors of ``PairStatistics`` at distance 1
-/// and 2. Every channel of the classifier is scaled to unit mean square and its scale moved into the hidden vectors,
+/// Channel 0 carries the logarithm of the frequencies, the rest the low-rank factors of ``PairStatistics`` at distance
+/// 1 and 2. Every channel of the classifier is scaled to unit mean square and its scale moved into the hidden vectors,
 /// which changes no logit and lets all channels share the range of a quantization group.
 struct LanguageModel {
   let hiddenSize: Int

@@ -2,7 +2,8 @@ import Glibc
 import TileCL
 
 extension RGBImage {
-  /// The picture with white Gaussian noise, rounded and clamped to 8 bits again: what its file holds is what is denoised.
+  /// The picture with white Gaussian noise, rounded and clamped to 8 bits again: what its file holds is what is
+  /// denoised.
   ///
   /// - Parameters:
   ///   - sigma: Standard deviation in grey levels of 0...255.

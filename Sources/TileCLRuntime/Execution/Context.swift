@@ -21,7 +21,8 @@ public final class Context: Sendable {
   ///   - device: The device to use.
   ///   - environment: Settings; those of the process by default.
   ///   - logger: Receives builds and cache decisions at debug level.
-  /// - Throws: ``TileCLError/Code/openCL`` when the driver refuses, ``TileCLError/Code/environment`` for a bad variable.
+  /// - Throws: ``TileCLError/Code/openCL`` when the driver refuses, ``TileCLError/Code/environment`` for a bad
+  ///   variable.
   public init(device: Device, environment: Environment? = nil, logger: Logger = Logger(label: "tilecl")) throws {
     let environment = try environment ?? Environment.current()
     handle = try ContextHandle(device: device)
@@ -40,8 +41,8 @@ public final class Context: Sendable {
 
   /// A buffer with unspecified content.
   ///
-  /// - Throws: ``TileCLError/Code/limitExceeded`` above the device's limit, with both numbers; ``TileCLError/Code/openCL`` when
-  ///   the device's memory is full.
+  /// - Throws: ``TileCLError/Code/limitExceeded`` above the device's limit, with both numbers;
+  ///   ``TileCLError/Code/openCL`` when the device's memory is full.
   public func makeBuffer(byteCount: Int) throws -> Buffer {
     try pool.take(byteCount: byteCount)
   }
@@ -64,8 +65,8 @@ public final class Context: Sendable {
 
   /// A built program: from this process, else from the cache on disk, else compiled now.
   ///
-  /// - Throws: ``TileCLError/Code/programBuild`` with the compiler's whole log; ``TileCLError/Code/file`` for a missing kernel
-  ///   file; ``TileCLError/Code/unsupported`` for a build target that the device does not have.
+  /// - Throws: ``TileCLError/Code/programBuild`` with the compiler's whole log; ``TileCLError/Code/file`` for a missing
+  ///   kernel file; ``TileCLError/Code/unsupported`` for a build target that the device does not have.
   public func program(_ source: ProgramSource) throws -> Program {
     try programs.program(source)
   }

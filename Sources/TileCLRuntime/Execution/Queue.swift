@@ -45,8 +45,8 @@ public final class Queue: Sendable {
   ///   - local: Work-items of a group along the same axes.
   ///   - arguments: One value for each of the kernel's arguments, in order.
   ///   - events: Commands of other queues that must be done first.
-  /// - Throws: ``TileCLError/Code/invalidArgument`` or ``TileCLError/Code/limitExceeded`` for a range or argument list that
-  ///   the kernel does not take, ``TileCLError/Code/openCL`` when the driver refuses.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` or ``TileCLError/Code/limitExceeded`` for a range or argument list
+  ///   that the kernel does not take, ``TileCLError/Code/openCL`` when the driver refuses.
   @discardableResult
   public func launch(
     _ kernel: Kernel, global: [Int], local: [Int], _ arguments: [KernelArgument], after events: [Event] = []
@@ -68,7 +68,8 @@ public final class Queue: Sendable {
 
   /// Copies host memory into a buffer and returns when the copy is done.
   ///
-  /// - Throws: ``TileCLError/Code/outOfRange`` when the bytes do not fit, ``TileCLError/Code/openCL`` when the driver fails.
+  /// - Throws: ``TileCLError/Code/outOfRange`` when the bytes do not fit, ``TileCLError/Code/openCL`` when the driver
+  ///   fails.
   public func write(
     _ bytes: UnsafeRawBufferPointer, to buffer: Buffer, offset: Int = 0, after events: [Event] = []
   ) throws {
@@ -82,8 +83,8 @@ public final class Queue: Sendable {
 
   /// Copies a buffer into host memory and returns when the copy is done.
   ///
-  /// - Throws: ``TileCLError/Code/outOfRange`` when more is asked for than there is, ``TileCLError/Code/openCL`` when the
-  ///   driver fails.
+  /// - Throws: ``TileCLError/Code/outOfRange`` when more is asked for than there is, ``TileCLError/Code/openCL`` when
+  ///   the driver fails.
   public func read(
     _ buffer: Buffer, offset: Int = 0, into bytes: UnsafeMutableRawBufferPointer, after events: [Event] = []
   ) throws {
@@ -97,8 +98,8 @@ public final class Queue: Sendable {
 
   /// Enqueues a copy between buffers.
   ///
-  /// - Throws: ``TileCLError/Code/outOfRange`` when either range lies outside its buffer, ``TileCLError/Code/openCL`` when
-  ///   the driver refuses.
+  /// - Throws: ``TileCLError/Code/outOfRange`` when either range lies outside its buffer, ``TileCLError/Code/openCL``
+  ///   when the driver refuses.
   @discardableResult
   public func copy(
     _ source: Buffer, offset: Int = 0, to target: Buffer, offset targetOffset: Int = 0, byteCount: Int,

@@ -8,8 +8,8 @@ public struct ProgramSource: Hashable, Sendable {
     case device
     /// NVIDIA Hopper with its own instructions (`wgmma`, `setmaxnreg`), which the driver refuses in OpenCL C.
     ///
-    /// Such instructions are written as PTX comments, `//@90a instruction`, in inline assembly. The driver's PTX is then
-    /// rewritten for `sm_90a`, with the comments made instructions, and built again. See `Retargeting`.
+    /// Such instructions are written as PTX comments, `//@90a instruction`, in inline assembly. The driver's PTX is
+    /// then rewritten for `sm_90a`, with the comments made instructions, and built again. See `Retargeting`.
     case hopper
   }
 

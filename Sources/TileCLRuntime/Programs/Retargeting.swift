@@ -2,11 +2,11 @@ import TileCLCore
 
 /// Builds OpenCL C for NVIDIA's `sm_90a`, whose instructions the driver refuses in OpenCL C.
 ///
-/// NVIDIA's driver compiles OpenCL C to PTX for `.target sm_90`, which lacks `wgmma` and `setmaxnreg`, and has no option
-/// for another target. It hands that PTX out as the program's binary, though, and takes PTX back. So:
+/// NVIDIA's driver compiles OpenCL C to PTX for `.target sm_90`, which lacks `wgmma` and `setmaxnreg`, and has no
+/// option for another target. It hands that PTX out as the program's binary, though, and takes PTX back. So:
 ///
-/// 1. The kernel writes such instructions as PTX comments in inline assembly, `__asm volatile("//@90a wgmma...\n" : ...)`;
-///    the first build puts registers into the comment and passes.
+/// 1. The kernel writes such instructions as PTX comments in inline assembly, `__asm volatile("//@90a wgmma...\n" :
+///    ...)`; the first build puts registers into the comment and passes.
 /// 2. The PTX is rewritten (``rewrite(_:)``): the target becomes `sm_90a`, and the prefix `//@90a ` goes.
 /// 3. The result is built as a program binary.
 ///

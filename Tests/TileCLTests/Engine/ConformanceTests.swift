@@ -56,7 +56,8 @@ import TileCLTestSupport
   @Test func aBaselineThatOverflowsBoundsNothing() {
     let oracle = [1.0, 2.0]
     for baseline in [[Float.nan, 2], [.infinity, .infinity]] {
-      #expect(!Comparison.floating("x", candidate: [1.5, 2], oracle: oracle, baseline: baseline, dtype: .float16).passed)
+      #expect(
+        !Comparison.floating("x", candidate: [1.5, 2], oracle: oracle, baseline: baseline, dtype: .float16).passed)
     }
   }
 
