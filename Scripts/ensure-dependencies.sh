@@ -20,7 +20,8 @@ case $group in
 esac
 
 has_header() { printf '#include <%s>\n' "$1" | "$clang" -E -x c - >/dev/null 2>&1; }
-has_library() { PATH=$PATH:/usr/sbin:/sbin ldconfig -p | grep -q -F "$1"; }
+# Not a pipe into grep -q: that may stop reading early, which makes ldconfig and with pipefail the whole pipe fail.
+has_library() { [[ $(PATH=$PATH:/usr/sbin:/sbin ldconfig -p) == *"$1"* ]]; }
 has_driver() {
   [[ -n ${OCL_ICD_VENDORS:-}${OCL_ICD_FILENAMES:-}${OPENCL_VENDOR_PATH:-} ]] && return 0
   compgen -G '/etc/OpenCL/vendors/*.icd' >/dev/null
