@@ -12,6 +12,11 @@ export XDG_CACHE_HOME=$scratch/cache POCL_CACHE_DIR=$scratch/pocl TILECL_REQUIRE
 mkdir "$XDG_CACHE_HOME" "$POCL_CACHE_DIR"
 unset TILECL_CACHE_DIR TILECL_NO_CACHE
 
+# The drivers' compiler is slow under a sanitizer, so it does its work before: PoCL keeps what this run builds.
+swift build -c release --product tilecl
+echo "== filling the driver's kernel cache"
+"$(swift build -c release --show-bin-path)/tilecl" selftest
+
 # run_under SANITIZER FOLDER [arguments of swift test]
 run_under() {
   local sanitizer=$1 folder=$2
@@ -20,8 +25,6 @@ run_under() {
   swift test -c release -Xswiftc -enable-testing --disable-xctest --sanitize "$sanitizer" --scratch-path "$folder" "$@"
 }
 
-# Libraries built without frame pointers hide who allocated, and so whom a suppression names, from the fast unwinder.
-export ASAN_OPTIONS=fast_unwind_on_malloc=0
-export LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0"
-run_under address .build-asan "$@"
+LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0" \
+  run_under address .build-asan "$@"
 run_under thread .build-tsan "$@"
