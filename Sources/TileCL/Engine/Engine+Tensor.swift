@@ -14,7 +14,7 @@ extension Engine {
 
   /// A tensor with a copy of fp32 values; numbers written out in the source become `Float` by this overload.
   ///
-  /// - Throws: As ``tensor(_:shape:)-swift.method``.
+  /// - Throws: As ``tensor(_:shape:)->Tensor<Element>``.
   public func tensor(_ values: [Float], shape: [Int]) throws -> Tensor<Float> {
     try copying(values, shape: shape)
   }
@@ -36,7 +36,7 @@ extension Engine {
   ///   - memory: As many values as the shape has, row by row; nobody may write it while the tensor lives.
   ///   - shape: Sizes along the axes, outermost first.
   ///   - owner: Whatever keeps the memory, such as a mapped file; it is kept as long as the memory is used.
-  /// - Throws: As ``tensor(_:shape:)``.
+  /// - Throws: As ``tensor(_:shape:)->Tensor<Element>``.
   public func tensor<Element: TensorElement>(
     sharing memory: UnsafeMutableBufferPointer<Element>, shape: [Int], keepingAlive owner: some Sendable
   ) throws -> Tensor<Element> {
@@ -55,7 +55,7 @@ extension Engine {
 
   /// A tensor of zeros.
   ///
-  /// - Throws: As ``tensor(_:shape:)``.
+  /// - Throws: As ``tensor(_:shape:)->Tensor<Element>``.
   public func zeros<Element: TensorElement>(
     _ type: Element.Type = Element.self, shape: [Int]
   ) throws -> Tensor<Element> {
@@ -66,7 +66,7 @@ extension Engine {
 
   /// A tensor with unspecified values, to be written by an operation.
   ///
-  /// - Throws: As ``tensor(_:shape:)``.
+  /// - Throws: As ``tensor(_:shape:)->Tensor<Element>``.
   public func empty<Element: TensorElement>(
     _ type: Element.Type = Element.self, shape: [Int]
   ) throws -> Tensor<Element> {

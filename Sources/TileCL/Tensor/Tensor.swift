@@ -110,7 +110,7 @@ extension Tensor {
 
   /// This tensor when it is contiguous, else a contiguous copy made through the host.
   ///
-  /// - Throws: As ``array()`` and ``Engine/tensor(_:shape:)``.
+  /// - Throws: As ``array()`` and ``Engine/tensor(_:shape:)->Tensor<Element>``.
   public func contiguous() throws -> Tensor {
     isContiguous ? self : try engine.tensor(array(), shape: shape)
   }
