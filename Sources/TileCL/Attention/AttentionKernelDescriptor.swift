@@ -38,14 +38,8 @@ package struct AttentionKernelDescriptor: Hashable, Sendable {
 
   /// The compile keys of `attention/attention.cl`.
   package var defines: [String: Int] {
-    let storageKey =
-      switch storage {
-      case .float16: 1
-      case .bfloat16: 2
-      default: 0
-      }
-    return [
-      "STORAGE": storageKey, "HEAD_DIM": headDimension, "VALUE_DIM": valueDimension, "MASK": mask.rawValue,
+    [
+      "STORAGE": storage.storageKey, "HEAD_DIM": headDimension, "VALUE_DIM": valueDimension, "MASK": mask.rawValue,
       "HAS_ORDER": hasOrder ? 1 : 0, "WRITE_LSE": writesLSE ? 1 : 0, "WORK_GROUP_SIZE": tiles.workGroupSize,
       "VECTOR": tiles.vector, "QUERY_TILE": tiles.queryTile, "KEY_TILE": tiles.keyTile,
       "DEPTH_TILE": tiles.depthTile, "VALUE_TILE": tiles.valueTile, "MICRO_KEYS": tiles.microKeys,

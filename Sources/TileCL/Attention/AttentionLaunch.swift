@@ -42,9 +42,9 @@ package struct AttentionLaunch: Sendable {
   ) throws {
     var arguments: [KernelArgument] = []
     for tensor in [query, key, value, output] {
-      arguments.append(try Self.buffer(of: tensor))
+      arguments.append(try tensor.kernelArgument)
     }
-    if let lse { arguments.append(try Self.buffer(of: lse)) }
+    if let lse { arguments.append(try lse.kernelArgument) }
     arguments += maskArguments
     for tensor in [query, key, value, output] {
       for distance in [tensor.offset, tensor.strides[0], tensor.strides[1], tensor.strides[2]] {
@@ -96,12 +96,5 @@ package struct AttentionLaunch: Sendable {
     let buffer = try context.makeBuffer(byteCount: max(values.count, 1) * MemoryLayout<Value>.stride)
     try values.withUnsafeBytes { try context.queue.write($0, to: buffer) }
     return buffer
-  }
-
-  private static func buffer<Element>(of tensor: Tensor<Element>) throws -> KernelArgument {
-    guard let buffer = tensor.buffer else {
-      throw TileCLError(.invalidArgument, "the tensor lives on the host", hint: "Make it with the plan's engine.")
-    }
-    return .buffer(buffer)
   }
 }

@@ -63,7 +63,7 @@ struct LinearCrossEntropyKernelDescriptor: Hashable, Sendable {
   /// The definitions of the kernel's file.
   var defines: [String: Int] {
     [
-      "STORAGE": dtype == .float32 ? 0 : dtype == .float16 ? 1 : 2,
+      "STORAGE": dtype.storageKey,
       "VECTOR_WIDTH": tile.vectorWidth, "ITEM_VECTORS": tile.itemVectors, "ITEM_ROWS": tile.itemRows,
       "STEPS": tile.steps, "GROUP_COLUMNS": tile.groupColumns, "GROUP_ROWS": tile.groupRows, "DEPTH": tile.depth,
       "REDUCE_ITEMS": reduceItems,

@@ -43,7 +43,7 @@ struct LinearCrossEntropyKernels: Sendable {
       loss: try engine.empty(shape: problem.lossShape), lse: try engine.empty(shape: [problem.tokens]))
     let workspace = try context.makeBuffer(byteCount: split.partialsByteCount(tokens: problem.tokens))
     let status = try context.makeBuffer(byteCount: Self.statusByteCount)
-    let loss = try output.loss.argument
+    let loss = try output.loss.kernelArgument
     let losses = problem.reduction == .none ? loss : .buffer(try context.makeBuffer(byteCount: lossesByteCount))
 
     let tile = descriptor.tile
@@ -62,7 +62,7 @@ struct LinearCrossEntropyKernels: Sendable {
     try context.queue.launch(
       combine, global: [(problem.tokens + combineItems - 1) / combineItems * combineItems], local: [combineItems],
       [.buffer(workspace), tokens, .uint32(UInt32(split.splits))] + targetArguments + [
-        .int32(problem.ignoreIndex), try output.lse.argument, losses,
+        .int32(problem.ignoreIndex), try output.lse.kernelArgument, losses,
       ])
 
     try context.queue.launch(
@@ -97,20 +97,10 @@ extension LinearCrossEntropyDescriptor.Reduction {
 }
 
 extension Tensor {
-  /// The memory as a kernel's argument.
-  fileprivate var argument: KernelArgument {
-    get throws {
-      guard let buffer else {
-        throw TileCLError.invalid("engine", engine.name, allowed: "an engine with an OpenCL device")
-      }
-      return .buffer(buffer)
-    }
-  }
-
   /// The memory, the first element's offset and the distance between rows (a vector's: between elements).
   fileprivate var kernelArguments: [KernelArgument] {
     get throws {
-      [try argument, .uint64(UInt64(offset)), .uint64(UInt64(strides[0]))]
+      [try kernelArgument, .uint64(UInt64(offset)), .uint64(UInt64(strides[0]))]
     }
   }
 }

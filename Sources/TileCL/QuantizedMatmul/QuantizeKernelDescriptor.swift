@@ -23,17 +23,6 @@ struct QuantizeKernelDescriptor: Hashable, Sendable {
   }
 }
 
-extension DType {
-  /// The value of the STORAGE key that a quantized kernel is compiled with.
-  var storageKey: Int {
-    switch self {
-    case .float16: 1
-    case .bfloat16: 2
-    case .float32, .int8, .uint8, .int32: 0
-    }
-  }
-}
-
 extension QuantizedLayout {
   /// The sizes and the scheme that the kernels of `quantize.cl` take, in their order.
   var kernelArguments: [KernelArgument] {
