@@ -68,8 +68,12 @@ extension Engine {
   func random<Element: FloatingPointElement>(
     _ type: Element.Type, shape: [Int], scale: Double = 1, seed: UInt64
   ) throws -> Tensor<Element> {
-    var generator = SplitMix64(seed: seed)
-    let values = (0..<shape.reduce(1, *)).map { _ in Element(rounding: scale * (2 * generator.uniform() - 1)) }
+    // A linear congruential sequence (Knuth's constants); its upper bits are random enough to time with.
+    var state = seed
+    let values = (0..<shape.reduce(1, *)).map { _ in
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Element(rounding: scale * (Double(state >> 11) * 0x1p-52 - 1))
+    }
     return try tensor(values, shape: shape)
   }
 }
