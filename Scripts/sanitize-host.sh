@@ -27,4 +27,5 @@ run_under() {
 
 LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0" \
   run_under address .build-asan "$@"
-run_under thread .build-tsan "$@"
+"$(Scripts/find-tool.sh clang)" -O1 -shared -fPIC Scripts/tsan-mutex.c -o "$scratch/tsan-mutex.so" -ldl
+LD_PRELOAD=$scratch/tsan-mutex.so run_under thread .build-tsan "$@"
