@@ -26,8 +26,9 @@ run_under() {
 }
 
 # A test asks for more memory than there is; that is TileCL's to report, not the sanitizers'.
-export ASAN_OPTIONS=allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1
-LSAN_OPTIONS="suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0" \
-  run_under address .build-asan "$@"
+export ASAN_OPTIONS=allocator_may_return_null=1
+export LSAN_OPTIONS=suppressions=$PWD/Scripts/leak-suppressions.txt:print_suppressions=0
+export TSAN_OPTIONS=allocator_may_return_null=1:suppressions=$PWD/Scripts/race-suppressions.txt
+run_under address .build-asan "$@"
 "$(Scripts/find-tool.sh clang)" -O1 -shared -fPIC Scripts/tsan-mutex.c -o "$scratch/tsan-mutex.so" -ldl
 LD_PRELOAD=$scratch/tsan-mutex.so run_under thread .build-tsan "$@"
