@@ -66,4 +66,24 @@ public struct BlockPattern: Hashable, Sendable {
       words[base + word] |= (UInt32.max >> UInt32(31 - last)) & (UInt32.max << UInt32(first))
     }
   }
+
+  /// The pairs of the first rows and columns alone.
+  func clipped(rows: Int, columns: Int) -> BlockPattern {
+    guard rows < self.rows || columns < self.columns else { return self }
+    var kept = BlockPattern(emptyOf: self.rows, self.columns)
+    for column in 0..<min(columns, self.columns) {
+      kept.show(rows: 0..<min(rows, self.rows), column: column)
+    }
+    for word in words.indices { kept.words[word] &= words[word] }
+    return kept
+  }
+}
+
+extension BlockPattern {
+  // Hashes all words at once: one by one, as an array does, would take most of the time in which a mask is made.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(rows)
+    hasher.combine(columns)
+    words.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
 }

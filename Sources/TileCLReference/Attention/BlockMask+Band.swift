@@ -1,0 +1,48 @@
+extension BlockMask {
+  /// The mask of a band, from the edges of its blocks.
+  static func build(_ grid: BlockGrid, band: BlockMaskBand) throws -> BlockMask {
+    let cache = BlockContentCache()
+    return try assemble(grid) { row in
+      let queries = grid.queries(row)
+      let first = band.keys(queries.lowerBound)
+      let last = band.keys(queries.upperBound - 1)
+      var blocks = BlockMaskRow()
+      guard first.lowerBound < last.upperBound else { return blocks }
+      for column in first.lowerBound / grid.keyBlock...(last.upperBound - 1) / grid.keyBlock {
+        let keys = grid.keys(column)
+        // Both edges of a band only rise, so its last query has the latest start and its first one the earliest end.
+        if band.dilation == 1, last.lowerBound <= keys.lowerBound, first.upperBound >= keys.upperBound {
+          blocks.appendFull(column)
+        } else if band.isDiagonal, queries.count == grid.queryBlock, keys.count == grid.keyBlock {
+          let distance = keys.lowerBound - queries.lowerBound
+          let content = cache.content(distance) { Self.content(grid, band, queries, keys) }
+          blocks.append(column, content, key: distance)
+        } else {
+          blocks.append(column, content(grid, band, queries, keys))
+        }
+      }
+      return blocks
+    }
+  }
+
+  private static func content(
+    _ grid: BlockGrid, _ band: BlockMaskBand, _ queries: Range<Int>, _ keys: Range<Int>
+  ) -> BlockContent {
+    var pattern = BlockPattern(emptyOf: grid.queryBlock, grid.keyBlock)
+    for key in keys {
+      let run = band.queries(key).clamped(to: queries)
+      let rows = run.lowerBound - queries.lowerBound..<run.upperBound - queries.lowerBound
+      let column = key - keys.lowerBound
+      guard band.dilation > 1 else {
+        pattern.show(rows: rows, column: column)
+        continue
+      }
+      let remainder = (key - band.offset - run.lowerBound) % band.dilation
+      let start = rows.lowerBound + (remainder < 0 ? remainder + band.dilation : remainder)
+      for row in stride(from: start, to: rows.upperBound, by: band.dilation) {
+        pattern.show(rows: row..<row + 1, column: column)
+      }
+    }
+    return BlockContent(pattern, rows: queries.count, columns: keys.count)
+  }
+}
