@@ -25,7 +25,7 @@ extension BlockMask {
     rowOffsets.reserveCapacity(rows.count + 1)
     columns.reserveCapacity(count)
     patternIndices.reserveCapacity(count)
-    var found: [BlockPattern: Int32] = [:]
+    var found: [BlockMaskRow.HashedPattern: Int32] = [:]
     var foundKeys: [Int: Int32] = [:]
     var patterns: [BlockPattern] = []
     for row in rows {
@@ -35,7 +35,7 @@ extension BlockMask {
         let index = found[partial.pattern] ?? Int32(truncatingIfNeeded: patterns.count)
         if Int(index) == patterns.count {
           found[partial.pattern] = index
-          patterns.append(partial.pattern)
+          patterns.append(partial.pattern.pattern)
         }
         if let key = partial.key { foundKeys[key] = index }
         return index

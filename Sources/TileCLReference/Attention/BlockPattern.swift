@@ -77,6 +77,28 @@ public struct BlockPattern: Hashable, Sendable {
     for word in words.indices { kept.words[word] &= words[word] }
     return kept
   }
+
+  /// The words of two patterns of one size joined by a bitwise operation.
+  func combined(with other: BlockPattern, _ operation: (UInt32, UInt32) -> UInt32) -> BlockPattern {
+    var result = self
+    for word in words.indices { result.words[word] = operation(words[word], other.words[word]) }
+    return result
+  }
+
+  /// The pattern with queries and keys exchanged.
+  func transposed() -> BlockPattern {
+    var result = BlockPattern(emptyOf: columns, rows)
+    for column in 0..<columns {
+      for word in 0..<wordsPerColumn {
+        var bits = words[column * wordsPerColumn + word]
+        while bits != 0 {
+          result.show(rows: column..<column + 1, column: word * 32 + bits.trailingZeroBitCount)
+          bits &= bits - 1
+        }
+      }
+    }
+    return result
+  }
 }
 
 extension BlockPattern {

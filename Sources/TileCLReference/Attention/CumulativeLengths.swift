@@ -3,6 +3,9 @@ import TileCLCore
 /// Where documents that are packed one after another begin and end: `cu_seqlens`.
 struct CumulativeLengths: Sendable {
   let offsets: [Int]
+  /// The document of every position that is a multiple of ``step``, and the last document: a search begins there.
+  private let landmarks: [Int]
+  private static let step = 128
 
   /// - Throws: ``TileCLError`` that names the first entry at fault.
   init(_ name: String, _ offsets: [Int], length: Int) throws {
@@ -21,6 +24,12 @@ struct CumulativeLengths: Sendable {
         "\(name)[\(offsets.count - 1)]", offsets[offsets.count - 1], allowed: "\(length), the length of the sequence")
     }
     self.offsets = offsets
+    var document = 0
+    landmarks =
+      stride(from: 0, to: length, by: Self.step).map { position in
+        while offsets[document + 1] <= position { document += 1 }
+        return document
+      } + [offsets.count - 2]
   }
 
   subscript(document: Int) -> Range<Int> {
@@ -29,8 +38,8 @@ struct CumulativeLengths: Sendable {
 
   /// The document that holds a position of 0..<length; it is never an empty one.
   func document(at position: Int) -> Int {
-    var low = 0
-    var high = offsets.count - 1
+    var low = landmarks[position / Self.step]
+    var high = landmarks[position / Self.step + 1] + 1
     while high - low > 1 {
       let middle = (low + high) / 2
       if offsets[middle] <= position { low = middle } else { high = middle }

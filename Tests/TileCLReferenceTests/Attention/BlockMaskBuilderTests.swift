@@ -55,7 +55,9 @@ struct BlockMaskBuilderTests {
 
   @Test("Sliding windows, plain, causal, one-sided and dilated", arguments: MaskSizes.all)
   func slidingWindow(sizes: MaskSizes) throws {
-    let windows: [(Int?, Int?)] = [(0, 0), (5, 0), (3, 4), (nil, 2), (7, nil), (nil, nil), (50, 20), (1 << 30, 1 << 30)]
+    let windows: [(Int?, Int?)] = [
+      (0, 0), (5, 0), (3, 4), (nil, 2), (7, nil), (nil, nil), (50, 20), (1 << 30, 1 << 30),
+    ]
     for (left, right) in windows {
       for dilation in [1, 2, 3, 64, 1 << 30] {
         for isCausal in [false, true] {
