@@ -18,6 +18,16 @@ struct BlockGrid: Hashable, Sendable {
     self.keyBlock = keyBlock
   }
 
+  /// Exchanges the sides of sizes that are already checked.
+  private init(transposing grid: BlockGrid) {
+    queryLength = grid.keyLength
+    keyLength = grid.queryLength
+    queryBlock = grid.keyBlock
+    keyBlock = grid.queryBlock
+  }
+
+  var transposed: BlockGrid { BlockGrid(transposing: self) }
+
   var rows: Int { (queryLength + queryBlock - 1) / queryBlock }
   var columns: Int { (keyLength + keyBlock - 1) / keyBlock }
 

@@ -1,23 +1,5 @@
 import TileCLCore
 
-/// The blocks of one block row, by rising column.
-struct BlockMaskRow: Sendable {
-  private(set) var columns: [Int32] = []
-  /// For each block its pattern, or nil if it is full.
-  private(set) var patterns: [BlockPattern?] = []
-
-  // Column numbers fit: lengths are at most 2^30.
-  mutating func appendFull(_ column: Int) {
-    columns.append(Int32(truncatingIfNeeded: column))
-    patterns.append(nil)
-  }
-
-  mutating func append(_ column: Int, _ pattern: BlockPattern) {
-    columns.append(Int32(truncatingIfNeeded: column))
-    patterns.append(pattern)
-  }
-}
-
 extension BlockMask {
   /// A mask from its block rows, which are made in parallel and joined in order.
   static func assemble(_ grid: BlockGrid, _ row: @Sendable (Int) -> BlockMaskRow) throws -> BlockMask {
@@ -43,24 +25,22 @@ extension BlockMask {
     rowOffsets.reserveCapacity(rows.count + 1)
     columns.reserveCapacity(count)
     patternIndices.reserveCapacity(count)
-    var found: [BlockPattern: Int32] = [:]
+    var found: [BlockMaskRow.HashedPattern: Int32] = [:]
+    var foundKeys: [Int: Int32] = [:]
     var patterns: [BlockPattern] = []
     for row in rows {
       columns.append(contentsOf: row.columns)
-      for pattern in row.patterns {
-        guard let pattern else {
-          patternIndices.append(full)
-          continue
+      let places = row.partials.map { partial in
+        if let key = partial.key, let index = foundKeys[key] { return index }
+        let index = found[partial.pattern] ?? Int32(truncatingIfNeeded: patterns.count)
+        if Int(index) == patterns.count {
+          found[partial.pattern] = index
+          patterns.append(partial.pattern.pattern)
         }
-        if let index = found[pattern] {
-          patternIndices.append(index)
-        } else {
-          let index = Int32(truncatingIfNeeded: patterns.count)
-          found[pattern] = index
-          patterns.append(pattern)
-          patternIndices.append(index)
-        }
+        if let key = partial.key { foundKeys[key] = index }
+        return index
       }
+      for index in row.indices { patternIndices.append(index == full ? full : places[Int(index)]) }
       rowOffsets.append(Int32(truncatingIfNeeded: columns.count))
     }
     return BlockMask(

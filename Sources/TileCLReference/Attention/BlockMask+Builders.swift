@@ -5,14 +5,17 @@ extension BlockMask {
   ///
   /// - Throws: ``TileCLError`` if a length is outside 1...2^30 or the block size outside 1...1024.
   public static func causal(queryLength: Int, keyLength: Int, blockSize: Int = 128) throws -> BlockMask {
-    let grid = try BlockGrid(
-      queryLength: queryLength, keyLength: keyLength, queryBlock: blockSize, keyBlock: blockSize)
-    let offset = keyLength - queryLength
-    return try build(
-      grid,
-      band: BlockMaskBand(
-        keys: { query in 0..<min(max(query + offset + 1, 0), keyLength) },
-        queries: { key in min(max(key - offset, 0), queryLength)..<queryLength }))
+    try causal(queryLength: queryLength, keyLength: keyLength, queryBlock: blockSize, keyBlock: blockSize)
+  }
+
+  /// The causal mask in rectangular blocks, aligned to the bottom right.
+  ///
+  /// - Throws: ``TileCLError`` if a length is outside 1...2^30 or a block size outside 1...1024.
+  public static func causal(
+    queryLength: Int, keyLength: Int, queryBlock: Int, keyBlock: Int
+  ) throws -> BlockMask {
+    try slidingWindow(
+      queryLength: queryLength, keyLength: keyLength, left: nil, right: 0, queryBlock: queryBlock, keyBlock: keyBlock)
   }
 
   /// Hilbert window attention (HWA): along a Hilbert curve, consecutive runs of window² tokens see one another.
@@ -32,10 +35,19 @@ extension BlockMask {
   public static func hilbertWindow(
     height: Int, width: Int, window: Int, blockSize: Int = 128
   ) throws -> BlockMask {
+    try hilbertWindow(height: height, width: width, window: window, queryBlock: blockSize, keyBlock: blockSize)
+  }
+
+  /// Hilbert window attention in rectangular blocks.
+  ///
+  /// - Throws: ``TileCLError`` if a size is not positive or too large.
+  public static func hilbertWindow(
+    height: Int, width: Int, window: Int, queryBlock: Int, keyBlock: Int
+  ) throws -> BlockMask {
     let count = try TokenOrder.gridCount(height: height, width: width)
     try AttentionLimits.requireLength("window", window)
     let size = min(window * window, count)  // At most 2^60 before the minimum.
-    let grid = try BlockGrid(queryLength: count, keyLength: count, queryBlock: blockSize, keyBlock: blockSize)
+    let grid = try BlockGrid(queryLength: count, keyLength: count, queryBlock: queryBlock, keyBlock: keyBlock)
     let run = { @Sendable (position: Int) in
       let start = position / size * size
       return start..<min(start + size, count)
@@ -62,49 +74,13 @@ extension BlockMask {
       for column in 0..<grid.columns {
         let keys = grid.keys(column)
         var pattern = BlockPattern(emptyOf: queryBlock, keyBlock)
-        var count = 0
         for key in keys {
           for query in queries where visible(query, key) {
             let row = query - queries.lowerBound
             pattern.show(rows: row..<row + 1, column: key - keys.lowerBound)
-            count += 1
           }
         }
-        if count == queries.count * keys.count {
-          blocks.appendFull(column)
-        } else if count > 0 {
-          blocks.append(column, pattern)
-        }
-      }
-      return blocks
-    }
-  }
-
-  /// The mask of a band, from the edges of its blocks.
-  static func build(_ grid: BlockGrid, band: BlockMaskBand) throws -> BlockMask {
-    try assemble(grid) { row in
-      let queries = grid.queries(row)
-      let first = band.keys(queries.lowerBound)
-      let last = band.keys(queries.upperBound - 1)
-      var blocks = BlockMaskRow()
-      guard first.lowerBound < last.upperBound else { return blocks }
-      for column in first.lowerBound / grid.keyBlock...(last.upperBound - 1) / grid.keyBlock {
-        let keys = grid.keys(column)
-        // Both edges of a band only rise, so its last query has the latest start and its first one the earliest end.
-        if last.lowerBound <= keys.lowerBound, first.upperBound >= keys.upperBound {
-          blocks.appendFull(column)
-          continue
-        }
-        var pattern = BlockPattern(emptyOf: grid.queryBlock, grid.keyBlock)
-        for key in keys {
-          let run = band.queries(key).clamped(to: queries)
-          pattern.show(
-            rows: run.lowerBound - queries.lowerBound..<run.upperBound - queries.lowerBound,
-            column: key - keys.lowerBound)
-        }
-        if pattern.words.contains(where: { $0 != 0 }) {
-          blocks.append(column, pattern)
-        }
+        blocks.append(column, BlockContent(pattern, rows: queries.count, columns: keys.count))
       }
       return blocks
     }

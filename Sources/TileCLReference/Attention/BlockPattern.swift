@@ -66,4 +66,46 @@ public struct BlockPattern: Hashable, Sendable {
       words[base + word] |= (UInt32.max >> UInt32(31 - last)) & (UInt32.max << UInt32(first))
     }
   }
+
+  /// The pairs of the first rows and columns alone.
+  func clipped(rows: Int, columns: Int) -> BlockPattern {
+    guard rows < self.rows || columns < self.columns else { return self }
+    var kept = BlockPattern(emptyOf: self.rows, self.columns)
+    for column in 0..<min(columns, self.columns) {
+      kept.show(rows: 0..<min(rows, self.rows), column: column)
+    }
+    for word in words.indices { kept.words[word] &= words[word] }
+    return kept
+  }
+
+  /// The words of two patterns of one size joined by a bitwise operation.
+  func combined(with other: BlockPattern, _ operation: (UInt32, UInt32) -> UInt32) -> BlockPattern {
+    var result = self
+    for word in words.indices { result.words[word] = operation(words[word], other.words[word]) }
+    return result
+  }
+
+  /// The pattern with queries and keys exchanged.
+  func transposed() -> BlockPattern {
+    var result = BlockPattern(emptyOf: columns, rows)
+    for column in 0..<columns {
+      for word in 0..<wordsPerColumn {
+        var bits = words[column * wordsPerColumn + word]
+        while bits != 0 {
+          result.show(rows: column..<column + 1, column: word * 32 + bits.trailingZeroBitCount)
+          bits &= bits - 1
+        }
+      }
+    }
+    return result
+  }
+}
+
+extension BlockPattern {
+  // Hashes all words at once: one by one, as an array does, would take most of the time in which a mask is made.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(rows)
+    hasher.combine(columns)
+    words.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
 }
