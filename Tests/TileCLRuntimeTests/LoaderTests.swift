@@ -35,6 +35,14 @@ import TileCLTestSupport
 }
 
 @Suite(.enabled(if: TestEngines.hasOpenCL)) struct DeviceTests {
+  @Test func manyThreadsMayDiscoverAtOnce() async throws {
+    let expected = try Device.all()
+    try await withThrowingTaskGroup(of: [Device].self) { group in
+      for _ in 0..<16 { group.addTask { try Device.all() } }
+      for try await devices in group { #expect(devices == expected) }
+    }
+  }
+
   @Test func devicesReportSaneLimits() throws {
     for device in try Device.all() {
       let capabilities = device.capabilities

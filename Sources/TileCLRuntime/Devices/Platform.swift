@@ -1,4 +1,5 @@
 import COpenCL
+import Synchronization
 import TileCLCore
 
 /// One OpenCL implementation on this machine.
@@ -20,6 +21,10 @@ public struct Platform: Hashable, Sendable {
 
   /// Each platform that the loader knows, or why it cannot be used.
   static func discover() throws -> [Result<Platform, any Error>] {
+    try discovery.withLock { _ in try discoverLocked() }
+  }
+
+  private static func discoverLocked() throws -> [Result<Platform, any Error>] {
     let library = try OpenCLLibrary.functions()
     var count: cl_uint = 0
     let status = library.getPlatformIDs(0, nil, &count)
@@ -53,6 +58,10 @@ public struct Platform: Hashable, Sendable {
 
   /// Each of the platform's devices, or why it cannot be used.
   func discoverDevices() throws -> [Result<Device, any Error>] {
+    try Self.discovery.withLock { _ in try discoverDevicesLocked() }
+  }
+
+  private func discoverDevicesLocked() throws -> [Result<Device, any Error>] {
     let library = try OpenCLLibrary.functions()
     var count: cl_uint = 0
     let all = cl_device_type(CL_DEVICE_TYPE_ALL)
@@ -66,6 +75,10 @@ public struct Platform: Hashable, Sendable {
 
   /// Whether this is PoCL, the implementation for CPUs, which keeps a program cache of its own.
   public var isPoCL: Bool { name == "Portable Computing Language" }
+
+  /// Held while drivers are asked for platforms and devices. They set themselves up on the first such call, and PoCL 3.1
+  /// crashes when two threads make it at once.
+  private static let discovery = Mutex<Void>(())
 
   /// What the ICD loader returns where no driver is registered (cl_khr_icd).
   private static let platformNotFound: cl_int = -1001
