@@ -46,4 +46,4 @@ deps: ## Install the system packages that building, testing and sanitizing need
 	@Scripts/ensure-dependencies.sh sanitize
 
 clean: ## Remove build products and the demo's output
-	rm -rf .build .build-asan .build-tsan Benchmarks/.build Benchmarks/.benchmarkBaselines demo-output
+	rm -rf .build .build-tests .build-asan .build-tsan Benchmarks/.build Benchmarks/.benchmarkBaselines demo-output
