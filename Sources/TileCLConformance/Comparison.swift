@@ -3,9 +3,9 @@ public import TileCL
 /// Candidate values held against an oracle.
 ///
 /// The rule for real numbers comes from the tests of FlexAttention (mean error at most 1.1 times that of a plain
-/// evaluation in the same dtype, 10 times in fp32) and FlashAttention (largest error at most twice). Errors below
-/// half a unit in the last place of the largest value are always allowed, since no result of that dtype can be better;
-/// in fp32 a mean of three such units and a largest error of 16.
+/// evaluation in the same dtype, 10 times in fp32) and FlashAttention (largest error at most twice). Always allowed,
+/// in units in the last place of the largest value, are a mean error of half a unit and a largest error of one; in fp32,
+/// where a baseline may be exact by luck, three units and 16.
 public struct Comparison: Sendable, CustomStringConvertible {
   /// What was compared, such as "output" or "lse".
   public let what: String
