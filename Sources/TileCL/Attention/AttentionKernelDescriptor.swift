@@ -23,10 +23,9 @@ package struct AttentionKernelDescriptor: Hashable, Sendable {
     switch problem.mask {
     case .none: mask = .none
     case .causal: mask = .causal
-    case .blocks(let blocks):
-      mask = .blocks
-      block = (blocks.queryBlock, blocks.keyBlock)
+    case .blocks, .headBlocks: mask = .blocks
     }
+    if let blocks = problem.mask.blockMasks?.masks.first { block = (blocks.queryBlock, blocks.keyBlock) }
     storage = problem.dtype
     headDimension = problem.headDimension
     valueDimension = problem.valueDimension

@@ -151,6 +151,16 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// Checks that the elements follow each other without gaps.
+  package func requireContiguous(_ name: String) throws {
+    guard isContiguous else {
+      throw TileCLError.invalid(
+        name, "a view with strides \(strides)", allowed: "a contiguous tensor", hint: "pass \(name).contiguous()")
+    }
+  }
+}
+
 extension Tensor where Element: FloatingPointElement {
   /// The values as `Float`, exactly, row by row.
   package func floats() throws -> [Float] {

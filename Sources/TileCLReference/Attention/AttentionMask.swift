@@ -1,6 +1,7 @@
 /// Which keys a query may see.
 ///
-/// Rows and columns of a mask are positions: those of the ``TokenOrder`` if there is one, else rows in memory.
+/// Rows and columns of a mask are positions: those of the ``TokenOrder`` if there is one, else rows in memory; in a batch
+/// of sequences they count from the start of each.
 public enum AttentionMask: Hashable, Sendable {
   /// Every query sees every key.
   case none
@@ -11,6 +12,18 @@ public enum AttentionMask: Hashable, Sendable {
 
   /// Every query sees what a block mask, made for the same two lengths, shows it.
   case blocks(BlockMask)
+
+  /// As `blocks`, with masks that differ by batch entry or head.
+  case headBlocks(HeadBlockMasks)
+
+  /// The block masks, whether shared or not; nil without any.
+  public var blockMasks: HeadBlockMasks? {
+    switch self {
+    case .none, .causal: nil
+    case .blocks(let mask): HeadBlockMasks(shared: mask)
+    case .headBlocks(let masks): masks
+    }
+  }
 }
 
 extension AttentionMask: CustomStringConvertible {
@@ -19,6 +32,8 @@ extension AttentionMask: CustomStringConvertible {
     case .none: "no mask"
     case .causal: "causal mask"
     case .blocks(let mask): "\(mask)"
+    case .headBlocks(let masks):
+      "\(masks.masks.count) masks for \(masks.batch) batch entries x \(masks.heads) heads: \(masks.masks[0])"
     }
   }
 }
