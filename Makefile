@@ -18,7 +18,7 @@ test: ## Run all tests: cold and warm program cache, then with no OpenCL visible
 	@Scripts/ensure-dependencies.sh run
 	@Scripts/test.sh
 
-lint: ## Check Swift formatting, every kernel file alone, the embedded file list, and the README's examples
+lint: ## Check Swift formatting, every kernel file alone, the embedded file list, and the examples in the text
 	@Scripts/lint.sh
 
 format: ## Format the Swift sources in place

@@ -53,18 +53,21 @@ let package = Package(
     .executableTarget(
       name: "TileCLTool",
       dependencies: [
-        "TileCL", "TileCLConformance",
+        "TileCL", "TileCLConformance", "TileCLPicture",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: strict
     ),
-    // libpng reads and writes the demo's pictures; nothing else links it.
+    // libpng reads and writes the pictures of the two programs; the libraries do not link it.
     .systemLibrary(
       name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .target(name: "TileCLPicture", dependencies: ["CPNG", "TileCLCore"], swiftSettings: strict),
     .executableTarget(
       name: "TileCLDemo",
-      dependencies: ["CPNG", "TileCL", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "TileCL", "TileCLPicture", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict
     ),
     .testTarget(name: "TileCLCoreTests", dependencies: ["TileCLCore"], swiftSettings: strict),
@@ -80,16 +83,19 @@ let package = Package(
       name: "TileCLTests", dependencies: ["TileCL", "TileCLConformance", "TileCLTestSupport"],
       exclude: ["Goldens"], swiftSettings: strict),
     .testTarget(
+      name: "TileCLPictureTests", dependencies: ["TileCLCore", "TileCLPicture", "TileCLTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "TileCLDemoTests",
       dependencies: [
-        "TileCLDemo", "TileCL", "TileCLTestSupport",
+        "TileCLDemo", "TileCL", "TileCLPicture", "TileCLTestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "TileCLToolTests",
       dependencies: [
-        "TileCLTool", "TileCLConformance", "TileCLTestSupport",
+        "TileCLTool", "TileCLConformance", "TileCLPicture", "TileCLTestSupport",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

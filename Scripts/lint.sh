@@ -51,12 +51,13 @@ no_home_paths() {
   fi
 }
 
-# The README shows the snippets, which are compiled with the package, letter by letter.
-readme_examples() {
-  local snippet status=0
+# The README or an article shows each snippet, which is compiled with the package, letter by letter.
+shown_examples() {
+  local snippet texts status=0
+  texts=$(cat README.md Sources/TileCL/TileCL.docc/*.md)
   for snippet in Snippets/*.swift; do
-    [[ $(<README.md) == *"$(<"$snippet")"* ]] && continue
-    echo "README.md does not show $snippet as it is." >&2
+    [[ $texts == *"$(<"$snippet")"* ]] && continue
+    echo "Neither README.md nor an article shows $snippet as it is." >&2
     status=1
   done
   return $status
@@ -75,6 +76,6 @@ check "kernels compile alone" Scripts/lint-kernels.sh
 check "every kernel file is embedded" embedded_files
 check "line lengths of kernels, C and shell" line_lengths
 check "no home directories" no_home_paths
-check "the README's examples are the snippets" readme_examples
+check "the examples of README and articles are the snippets" shown_examples
 check "shell syntax" shell_syntax
 [[ $failures -eq 0 ]]

@@ -3,7 +3,7 @@
 #   1. with empty program caches, so that every kernel is compiled;
 #   2. with the caches that the first pass left;
 #   3. with no OpenCL driver visible, so that everything goes through the reference.
-# Then it runs the README's examples, on the device and without one.
+# Then it runs the examples of README and articles, on the device and without one.
 #
 # A missing device fails the first two passes rather than skipping them. TILECL_DEVICE chooses the device as usual.
 #
@@ -66,7 +66,7 @@ without_drivers=(-u TILECL_REQUIRE_OPENCL -u TILECL_DEVICE -u TILECL_BACKEND -u 
   OCL_ICD_VENDORS="$scratch/no-drivers" OPENCL_VENDOR_PATH="$scratch/no-drivers")
 run_pass "no OpenCL driver visible" "${without_drivers[@]}" -- "$@"
 
-echo "== README's examples"
+echo "== Examples of README and articles"
 programs=$(swift build "${options[@]}" --show-bin-path)
 # run_example SNIPPET [arguments of env]
 run_example() {
@@ -81,6 +81,14 @@ for snippet in Snippets/*.swift; do
   run_example "$snippet" TILECL_BACKEND=opencl
   run_example "$snippet" "${without_drivers[@]}"
 done
+# The table of this one is in its article too.
+article=Sources/TileCL/TileCL.docc/block-sparse-attention.md
+if [[ $(<$article) == *"$("$programs/hilbert-block-sparsity")"* ]]; then
+  passed=$((passed + 1))
+else
+  echo "$article does not show what Snippets/hilbert-block-sparsity.swift prints." >&2
+  failed=$((failed + 1))
+fi
 
 echo "$passed passed, $failed failed, $skipped skipped"
 [[ $failed -eq 0 ]]

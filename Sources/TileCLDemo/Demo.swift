@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import TileCL
+import TileCLPicture
 
 /// Runs all three operations on real input and checks every result against the reference.
 @main

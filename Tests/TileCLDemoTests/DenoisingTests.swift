@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TileCL
+import TileCLPicture
 import TileCLTestSupport
 
 @testable import TileCLDemo

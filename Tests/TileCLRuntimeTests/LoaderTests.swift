@@ -75,6 +75,9 @@ import TileCLTestSupport
       #expect(try DeviceSelector(parsing: device.kind.rawValue).select(from: devices).kind == device.kind)
       let word = try #require(device.platform.name.split(separator: " ").first)
       #expect(try DeviceSelector(parsing: word.uppercased()).select(from: devices).platform.name.contains(word))
+      guard device.platform.isPoCL else { continue }
+      #expect(try DeviceSelector(parsing: "pocl").select(from: devices).platform.isPoCL)
+      #expect(try DeviceSelector(parsing: "PoCL:cpu:0").select(from: devices).platform.isPoCL)
     }
   }
 

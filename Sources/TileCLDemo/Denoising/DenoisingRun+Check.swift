@@ -1,5 +1,6 @@
 import Glibc
 import TileCL
+import TileCLPicture
 
 extension DenoisingRun {
   /// The largest error allowed in a colour of 0...1: a hundredth of a grey level is 4e-5.

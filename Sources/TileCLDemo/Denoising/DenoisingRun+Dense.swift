@@ -1,4 +1,5 @@
 import TileCL
+import TileCLPicture
 
 extension DenoisingRun {
   /// What dense attention takes, where every pixel sees every other one.

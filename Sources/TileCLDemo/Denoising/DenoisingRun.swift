@@ -1,4 +1,5 @@
 import TileCL
+import TileCLPicture
 
 /// The first part of the demo: a noisy photograph, denoised by Hilbert window attention.
 struct DenoisingRun {

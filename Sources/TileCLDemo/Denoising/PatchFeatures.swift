@@ -1,4 +1,5 @@
 import TileCL
+import TileCLPicture
 
 /// Non-local means written as attention: queries, keys and values of a picture's pixels.
 ///

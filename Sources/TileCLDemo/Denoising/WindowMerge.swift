@@ -1,5 +1,6 @@
 import Glibc
 import TileCL
+import TileCLPicture
 
 /// Joins attention over several sets of keys into attention over all of them.
 ///

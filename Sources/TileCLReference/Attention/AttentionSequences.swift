@@ -28,8 +28,11 @@ public struct AttentionSequences: Hashable, Sendable {
     -> AttentionSequences
   {
     let keys = keys ?? queries
-    try validateCumulative("cumulativeQueries", queries)
-    try validateCumulative("cumulativeKeys", keys)
+    for (name, lengths) in [("cumulativeQueries", queries), ("cumulativeKeys", keys)] {
+      let total = lengths.max() ?? 0
+      try CumulativeLengths.validate(name, lengths, length: total)
+      try AttentionLimits.requireLength("\(name)[\(lengths.count - 1)]", total)
+    }
     guard keys.count == queries.count else {
       throw TileCLError.invalid(
         "cumulativeKeys.count", keys.count, allowed: "\(queries.count), as many as cumulativeQueries has")
@@ -63,20 +66,5 @@ public struct AttentionSequences: Hashable, Sendable {
       sequences: keyLengths.indices.map {
         Sequence(batch: $0, queries: 0..<queryLengths[$0], keys: 0..<keyLengths[$0])
       }, isPacked: false)
-  }
-
-  private static func validateCumulative(_ name: String, _ lengths: [Int]) throws {
-    guard lengths.count >= 2 else {
-      throw TileCLError.invalid("\(name).count", lengths.count, allowed: "2 or more: 0 and the end of each sequence")
-    }
-    guard lengths[0] == 0 else { throw TileCLError.invalid("\(name)[0]", lengths[0], allowed: "0") }
-    for entry in 1..<lengths.count {
-      guard lengths[entry] >= lengths[entry - 1] else {
-        throw TileCLError.invalid(
-          "\(name)[\(entry)]", lengths[entry], allowed: "at least \(name)[\(entry - 1)] = \(lengths[entry - 1])",
-          hint: "Cumulative lengths never fall; an empty sequence repeats its start.")
-      }
-      try AttentionLimits.requireLength("\(name)[\(entry)]", max(lengths[entry], 1))
-    }
   }
 }

@@ -25,19 +25,22 @@ extension BlockMask {
     rowOffsets.reserveCapacity(rows.count + 1)
     columns.reserveCapacity(count)
     patternIndices.reserveCapacity(count)
-    var found: [BlockMaskRow.HashedPattern: Int32] = [:]
-    var foundKeys: [Int: Int32] = [:]
+    var found: [HashedPattern: Int32] = [:]
+    var foundNumbers: [Int32] = []
     var patterns: [BlockPattern] = []
     for row in rows {
       columns.append(contentsOf: row.columns)
       let places = row.partials.map { partial in
-        if let key = partial.key, let index = foundKeys[key] { return index }
+        if let number = partial.number {
+          while foundNumbers.count <= number { foundNumbers.append(full) }
+          if foundNumbers[number] != full { return foundNumbers[number] }
+        }
         let index = found[partial.pattern] ?? Int32(truncatingIfNeeded: patterns.count)
         if Int(index) == patterns.count {
           found[partial.pattern] = index
           patterns.append(partial.pattern.pattern)
         }
-        if let key = partial.key { foundKeys[key] = index }
+        if let number = partial.number { foundNumbers[number] = index }
         return index
       }
       for index in row.indices { patternIndices.append(index == full ? full : places[Int(index)]) }

@@ -1,13 +1,13 @@
 extension BlockMask {
   /// The mask of a band, from the edges of its blocks.
   static func build(_ grid: BlockGrid, band: BlockMaskBand) throws -> BlockMask {
-    let cache = BlockContentCache()
+    let cache = BlockContentCache<Int>()
     return try assemble(grid) { row in
       let queries = grid.queries(row)
       let first = band.keys(queries.lowerBound)
       let last = band.keys(queries.upperBound - 1)
       var blocks = BlockMaskRow()
-      var shared: (key: Int, content: BlockContent)?
+      var shared: (key: Int, block: SharedBlock)?
       guard first.lowerBound < last.upperBound else { return blocks }
       for column in first.lowerBound / grid.keyBlock...(last.upperBound - 1) / grid.keyBlock {
         let keys = grid.keys(column)
@@ -20,9 +20,9 @@ extension BlockMask {
           let distance = keys.lowerBound - queries.lowerBound
           let key = isInside ? (distance - band.offset) % band.dilation * 2 : distance * 2 + 1
           if shared?.key != key {
-            shared = (key, cache.content(key) { Self.content(grid, band, queries, keys) })
+            shared = (key, cache.block(key) { Self.content(grid, band, queries, keys) })
           }
-          if let shared { blocks.append(column, shared.content, key: key) }
+          if let shared { blocks.append(column, shared.block) }
         } else {
           blocks.append(column, content(grid, band, queries, keys))
         }
@@ -52,6 +52,6 @@ extension BlockMask {
         count += 1
       }
     }
-    return count == 0 ? .empty : count == queries.count * keys.count ? .full : .partial(pattern)
+    return BlockContent(pattern, count: count, area: queries.count * keys.count)
   }
 }

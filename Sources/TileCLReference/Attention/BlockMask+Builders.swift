@@ -18,43 +18,6 @@ extension BlockMask {
       queryLength: queryLength, keyLength: keyLength, left: nil, right: 0, queryBlock: queryBlock, keyBlock: keyBlock)
   }
 
-  /// Hilbert window attention (HWA): along a Hilbert curve, consecutive runs of window² tokens see one another.
-  ///
-  /// Positions i and j are visible to each other if i div w² = j div w². Use it with `TokenOrder.hilbert` of the same
-  /// grid. On a power of two with a window that divides it the windows are squares of side w; elsewhere they are
-  /// compact patches. If w² does not divide the number of tokens, the last window is shorter.
-  ///
-  /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832 (which cuts the tail off).
-  ///
-  /// - Parameters:
-  ///   - height: The rows of the grid.
-  ///   - width: The columns of the grid.
-  ///   - window: The side w of a window.
-  ///   - blockSize: The queries and keys of a block.
-  /// - Throws: ``TileCLError`` if a size is not positive or too large.
-  public static func hilbertWindow(
-    height: Int, width: Int, window: Int, blockSize: Int = 128
-  ) throws -> BlockMask {
-    try hilbertWindow(height: height, width: width, window: window, queryBlock: blockSize, keyBlock: blockSize)
-  }
-
-  /// Hilbert window attention in rectangular blocks.
-  ///
-  /// - Throws: ``TileCLError`` if a size is not positive or too large.
-  public static func hilbertWindow(
-    height: Int, width: Int, window: Int, queryBlock: Int, keyBlock: Int
-  ) throws -> BlockMask {
-    let count = try TokenOrder.gridCount(height: height, width: width)
-    try AttentionLimits.requireLength("window", window)
-    let size = min(window * window, count)  // At most 2^60 before the minimum.
-    let grid = try BlockGrid(queryLength: count, keyLength: count, queryBlock: queryBlock, keyBlock: keyBlock)
-    let run = { @Sendable (position: Int) in
-      let start = position / size * size
-      return start..<min(start + size, count)
-    }
-    return try build(grid, band: BlockMaskBand(keys: run, queries: run))
-  }
-
   /// The mask of any predicate.
   ///
   /// Every pair is tested once, block rows in parallel, and only a row of blocks is in memory at a time. Prefer a named

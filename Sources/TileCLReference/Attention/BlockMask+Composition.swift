@@ -27,7 +27,7 @@ extension BlockMask {
     with other: BlockMask, keepsUnpaired: Bool, _ operation: @Sendable (UInt32, UInt32) -> UInt32
   ) throws -> BlockMask {
     try requireSameGrid(other)
-    let cache = BlockContentCache()
+    let cache = BlockContentCache<Int>()
     return try Self.assemble(grid) { row in
       var blocks = BlockMaskRow()
       var (mine, theirs) = (entries(inRow: row), other.entries(inRow: row))
@@ -45,7 +45,11 @@ extension BlockMask {
         }
         // Full and absent are -1 and -2, so that every pair of pattern indices has a number of its own.
         let key = (Int(first ?? -2) + 2) * (other.patterns.count + 2) + Int(second ?? -2) + 2
-        blocks.append(column, isWhole ? cache.content(key, make: make) : make(), key: isWhole ? key : nil)
+        if isWhole {
+          blocks.append(column, cache.block(key, make: make))
+        } else {
+          blocks.append(column, make())
+        }
       }
       return blocks
     }
@@ -63,7 +67,7 @@ extension BlockMask {
   }
 
   /// The pattern behind an entry of ``patternIndices``.
-  private func pattern(_ index: Int32?) -> BlockPattern {
+  func pattern(_ index: Int32?) -> BlockPattern {
     var pattern = BlockPattern(emptyOf: queryBlock, keyBlock)
     guard let index else { return pattern }
     guard index == Self.full else { return patterns[Int(index)] }

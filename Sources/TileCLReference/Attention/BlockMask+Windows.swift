@@ -128,7 +128,7 @@ extension BlockMask {
         }))
   }
 
-  private static func requireReach(_ name: String, _ value: Int) throws {
+  static func requireReach(_ name: String, _ value: Int) throws {
     guard 0...1 << 30 ~= value else { throw TileCLError.invalid(name, value, allowed: "0...2^30") }
   }
 }

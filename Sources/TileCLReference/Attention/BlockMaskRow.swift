@@ -3,18 +3,8 @@ struct BlockMaskRow: Sendable {
   /// A pattern, and what finds its equals in other rows.
   struct Partial: Sendable {
     let pattern: HashedPattern
-    /// A number that blocks share only if their patterns are equal, so that they need no comparison.
-    let key: Int?
-  }
-
-  /// A pattern with its hash, which rows compute in parallel.
-  struct HashedPattern: Hashable, Sendable {
-    let pattern: BlockPattern
-    let digest: Int
-
-    func hash(into hasher: inout Hasher) {
-      hasher.combine(digest)
-    }
+    /// The number of a shared block; equal numbers need no comparison of patterns.
+    let number: Int?
   }
 
   private(set) var columns: [Int32] = []
@@ -28,19 +18,24 @@ struct BlockMaskRow: Sendable {
     indices.append(BlockMask.full)
   }
 
-  mutating func append(_ column: Int, _ pattern: BlockPattern, key: Int? = nil) {
-    columns.append(Int32(truncatingIfNeeded: column))
-    if partials.isEmpty || key == nil || partials[partials.count - 1].key != key {
-      partials.append(Partial(pattern: HashedPattern(pattern: pattern, digest: pattern.hashValue), key: key))
-    }
-    indices.append(Int32(truncatingIfNeeded: partials.count - 1))
+  mutating func append(_ column: Int, _ content: BlockContent) {
+    append(column, content, number: nil)
   }
 
-  mutating func append(_ column: Int, _ content: BlockContent, key: Int? = nil) {
+  mutating func append(_ column: Int, _ block: SharedBlock) {
+    append(column, block.content, number: block.number)
+  }
+
+  private mutating func append(_ column: Int, _ content: BlockContent, number: Int?) {
     switch content {
     case .empty: break
     case .full: appendFull(column)
-    case .partial(let pattern): append(column, pattern, key: key)
+    case .partial(let pattern):
+      columns.append(Int32(truncatingIfNeeded: column))
+      if partials.isEmpty || number == nil || partials[partials.count - 1].number != number {
+        partials.append(Partial(pattern: pattern, number: number))
+      }
+      indices.append(Int32(truncatingIfNeeded: partials.count - 1))
     }
   }
 }

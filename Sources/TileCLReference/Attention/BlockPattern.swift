@@ -10,7 +10,7 @@ public struct BlockPattern: Hashable, Sendable {
   /// The keys of the block.
   public let columns: Int
   /// The bits, column by column; bits beyond ``rows`` are 0.
-  public private(set) var words: [UInt32]
+  public internal(set) var words: [UInt32]
 
   /// The words that one key takes.
   public var wordsPerColumn: Int { Self.wordsPerColumn(rows: rows) }
@@ -82,21 +82,6 @@ public struct BlockPattern: Hashable, Sendable {
   func combined(with other: BlockPattern, _ operation: (UInt32, UInt32) -> UInt32) -> BlockPattern {
     var result = self
     for word in words.indices { result.words[word] = operation(words[word], other.words[word]) }
-    return result
-  }
-
-  /// The pattern with queries and keys exchanged.
-  func transposed() -> BlockPattern {
-    var result = BlockPattern(emptyOf: columns, rows)
-    for column in 0..<columns {
-      for word in 0..<wordsPerColumn {
-        var bits = words[column * wordsPerColumn + word]
-        while bits != 0 {
-          result.show(rows: column..<column + 1, column: word * 32 + bits.trailingZeroBitCount)
-          bits &= bits - 1
-        }
-      }
-    }
     return result
   }
 }

@@ -9,6 +9,18 @@ struct CumulativeLengths: Sendable {
 
   /// - Throws: ``TileCLError`` that names the first entry at fault.
   init(_ name: String, _ offsets: [Int], length: Int) throws {
+    try Self.validate(name, offsets, length: length)
+    self.offsets = offsets
+    var document = 0
+    landmarks =
+      stride(from: 0, to: length, by: Self.step).map { position in
+        while offsets[document + 1] <= position { document += 1 }
+        return document
+      } + [offsets.count - 2]
+  }
+
+  /// Checks that the lengths begin at 0, never fall, and end at the length of the sequence.
+  static func validate(_ name: String, _ offsets: [Int], length: Int) throws {
     guard offsets.count >= 2 else {
       throw TileCLError.invalid(
         "\(name).count", offsets.count, allowed: "at least 2", hint: "One document is [0, \(length)].")
@@ -23,13 +35,6 @@ struct CumulativeLengths: Sendable {
       throw TileCLError.invalid(
         "\(name)[\(offsets.count - 1)]", offsets[offsets.count - 1], allowed: "\(length), the length of the sequence")
     }
-    self.offsets = offsets
-    var document = 0
-    landmarks =
-      stride(from: 0, to: length, by: Self.step).map { position in
-        while offsets[document + 1] <= position { document += 1 }
-        return document
-      } + [offsets.count - 2]
   }
 
   subscript(document: Int) -> Range<Int> {

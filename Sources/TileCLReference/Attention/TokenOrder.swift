@@ -1,3 +1,4 @@
+import Synchronization
 import TileCLCore
 
 /// The order in which attention visits the tokens of a sequence.
@@ -5,9 +6,37 @@ import TileCLCore
 /// Element `i` of ``permutation`` is the row in memory of the token at position `i`. A mask speaks of positions; the
 /// kernel gathers the rows of a tile as it loads them and scatters the results as it stores them, so that no permuted
 /// copy of a tensor is ever made.
-public struct TokenOrder: Hashable, Sendable {
+public struct TokenOrder: Sendable {
+  /// The arrays, which copies of the value share.
+  private final class Storage: Sendable {
+    let permutation: [Int32]
+    private let inverted: Mutex<[Int32]?>
+
+    init(_ permutation: [Int32], inverse: [Int32]? = nil) {
+      self.permutation = permutation
+      inverted = Mutex(inverse)
+    }
+
+    var inverse: [Int32] {
+      inverted.withLock { inverted in
+        if let inverted { return inverted }
+        var positions = [Int32](repeating: 0, count: permutation.count)
+        for (position, row) in permutation.enumerated() {
+          positions[Int(row)] = Int32(truncatingIfNeeded: position)
+        }
+        inverted = positions
+        return positions
+      }
+    }
+  }
+
+  private let storage: Storage
+
   /// For each position in the order, the token's row in memory.
-  public let permutation: [Int32]
+  public var permutation: [Int32] { storage.permutation }
+
+  /// For each row in memory, the token's position in the order; computed once for a value and its copies.
+  public var inverse: [Int32] { storage.inverse }
 
   /// The number of tokens.
   public var count: Int { permutation.count }
@@ -16,7 +45,7 @@ public struct TokenOrder: Hashable, Sendable {
   ///
   /// - Throws: ``TileCLError`` of code `invalidArgument`, which names the first entry that is out of range or repeated.
   public init(permutation: [Int32]) throws {
-    try Self.requireCountable("permutation.count", permutation.count)
+    try AttentionLimits.requireLength("permutation.count", permutation.count)
     var positions = [Int32](repeating: -1, count: permutation.count)
     for (position, row) in permutation.enumerated() {
       guard row >= 0, Int(row) < positions.count else {
@@ -31,60 +60,31 @@ public struct TokenOrder: Hashable, Sendable {
       }
       positions[Int(row)] = Int32(truncatingIfNeeded: position)
     }
-    self.permutation = permutation
+    storage = Storage(permutation, inverse: positions)
   }
 
-  private init(known permutation: [Int32]) {
-    self.permutation = permutation
+  /// Takes an order that is right by construction.
+  init(known permutation: [Int32]) {
+    storage = Storage(permutation)
   }
 
-  /// A generalised Hilbert curve over a grid of tokens that is stored row by row.
-  ///
-  /// Tokens that are close in the order are close in the grid, so windows of the order are compact patches. The curve
-  /// exists for every grid; off powers of two its windows are not squares.
-  ///
-  /// - Parameters:
-  ///   - height: The rows of the grid.
-  ///   - width: The columns of the grid; the token at (y, x) is row y · width + x in memory.
-  /// - Throws: ``TileCLError`` if a side is not positive or the grid has more tokens than an order can hold.
-  public static func hilbert(height: Int, width: Int) throws -> TokenOrder {
-    _ = try gridCount(height: height, width: width)
-    return TokenOrder(known: HilbertCurve(height: height, width: width).cells)
+  private init(_ storage: Storage) {
+    self.storage = storage
   }
 
-  /// The order in which a grid is stored: every position is its own row.
-  ///
-  /// - Throws: ``TileCLError`` if a side is not positive or the grid has more tokens than an order can hold.
-  public static func rowMajor(height: Int, width: Int) throws -> TokenOrder {
-    let count = try gridCount(height: height, width: width)
-    return TokenOrder(known: (0..<Int32(truncatingIfNeeded: count)).map(\.self))
+  /// The order whose position `i` is row `i` of this one: its ``permutation`` is this one's ``inverse``.
+  public func inverted() -> TokenOrder {
+    TokenOrder(Storage(inverse, inverse: permutation))
+  }
+}
+
+extension TokenOrder: Hashable {
+  public static func == (first: TokenOrder, second: TokenOrder) -> Bool {
+    first.storage === second.storage || first.permutation == second.permutation
   }
 
-  /// For each row in memory, the token's position in the order.
-  public var inverse: [Int32] {
-    var positions = [Int32](repeating: 0, count: count)
-    for (position, row) in permutation.enumerated() {
-      positions[Int(row)] = Int32(truncatingIfNeeded: position)
-    }
-    return positions
-  }
-
-  /// The number of tokens of a grid, checked.
-  static func gridCount(height: Int, width: Int) throws -> Int {
-    for (name, side) in [("height", height), ("width", width)] {
-      guard AttentionLimits.length.contains(side) else {
-        throw TileCLError.invalid(name, side, allowed: AttentionLimits.lengthText)
-      }
-    }
-    let count = height * width  // Below 2^60: each side is at most 2^30.
-    try requireCountable("height x width", count)
-    return count
-  }
-
-  private static func requireCountable(_ name: String, _ count: Int) throws {
-    guard AttentionLimits.length.contains(count) else {
-      throw TileCLError.invalid(name, count, allowed: AttentionLimits.lengthText)
-    }
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(permutation)
   }
 }
 

@@ -5,7 +5,8 @@ import TileCLCore
 /// Each field may be empty and trailing fields may be left out. Platform and name match by substring, in any letter
 /// case; type is `gpu`, `accelerator` or `cpu`; a number in the last field is a position, from 0, among the devices
 /// that the other fields leave. A single word without colons is a type, or else a substring of the device's or
-/// platform's name. Examples: `gpu`, `NVIDIA`, `:cpu`, `Portable Computing Language:cpu:0`, `::H200`.
+/// platform's name. PoCL's platform, "Portable Computing Language", is also found as `pocl`. Examples: `gpu`, `NVIDIA`,
+/// `:cpu`, `pocl:cpu:0`, `::H200`.
 public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
   /// The text as it was given.
   public let description: String
@@ -62,7 +63,8 @@ public struct DeviceSelector: Hashable, Sendable, CustomStringConvertible {
 
   private func matches(_ device: Device) -> Bool {
     let deviceName = device.name.lowercased()
-    let platformName = device.platform.name.lowercased()
+    // PoCL's platform does not carry the name by which everybody knows it.
+    let platformName = device.platform.name.lowercased() + (device.platform.isPoCL ? " (pocl)" : "")
     return (platform.isEmpty || platformName.contains(platform))
       && (kind == nil || kind == device.kind)
       && (name.isEmpty || deviceName.contains(name))

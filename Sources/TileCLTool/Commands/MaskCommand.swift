@@ -1,36 +1,29 @@
 import ArgumentParser
 import TileCL
+import TileCLPicture
 
 /// `tilecl mask`: draws and counts a block mask.
 struct MaskCommand: ParsableCommand {
-  enum Kind: String, CaseIterable, ExpressibleByArgument {
-    case causal
-    case slidingWindow = "sliding-window"
-    case prefixLM = "prefix-lm"
-    case documents
-    case chunked
-    case blockDiagonal = "block-diagonal"
-    case hilbertWindow = "hilbert-window"
-  }
-
   static let configuration = CommandConfiguration(
     commandName: "mask",
     abstract: "Draws a block mask and counts its empty, partial and full blocks.",
     discussion: """
+      Masks of a grid, grid-..., are exact in whatever order the tokens are visited. Those along a Hilbert curve, \
+      hilbert-..., are approximate on most grids; how much is printed.
+
+      Lists have one number for each axis of the grid, the outermost first, or one number for all axes.
+
       Examples:
         tilecl mask sliding-window --queries 4096 --left 512 --right 0
         tilecl mask documents --queries 3000 --cumulative 0,1000,1200,3000 --causal
         tilecl mask hilbert-window --height 64 --width 64 --window 8
+        tilecl mask grid-sliding-window --height 128 --width 128 --radius 8 --order tile --tile 8 --block 64
+        tilecl mask grid-neighborhood --depth 8 --height 32 --width 32 --kernel 4,8,8 --causal-axes depth \
+      --png mask.png
       """)
 
-  @Argument(help: "The mask: \(Kind.allCases.map(\.rawValue).joined(separator: ", ")).")
-  var kind: Kind
-
-  @Option(help: "The number of queries.")
-  var queries: Int?
-
-  @Option(help: "The number of keys (default: that of queries).")
-  var keys: Int?
+  @Argument(help: "The mask.")
+  var kind: MaskKind
 
   @Option(help: "The queries and keys of a block.")
   var block = 128
@@ -41,164 +34,140 @@ struct MaskCommand: ParsableCommand {
   @Option(help: "The keys of a block (default: --block).")
   var keyBlock: Int?
 
-  @Option(help: "sliding-window: the keys to the left of a query (default: all).")
+  @Option(help: MaskOption.queries.help("The number of queries."))
+  var queries: Int?
+
+  @Option(help: MaskOption.keys.help("The number of keys (default: that of queries)."))
+  var keys: Int?
+
+  @Option(help: MaskOption.left.help("The keys to the left of a query (default: all)."))
   var left: Int?
 
-  @Option(help: "sliding-window: the keys to its right (default: all).")
+  @Option(help: MaskOption.right.help("The keys to its right (default: all)."))
   var right: Int?
 
-  @Option(help: "sliding-window: the distance from key to key (default: 1).")
-  var dilation: Int?
+  @Option(help: MaskOption.dilation.help("The distance from key to key (list; default: 1)."), transform: Self.numbers)
+  var dilation: [Int]?
 
-  @Flag(help: "sliding-window, documents, chunked: hide the keys after a query.")
+  @Flag(help: MaskOption.causal.help("Hide the keys after a query."))
   var causal = false
 
-  @Option(help: "prefix-lm: the keys that every query sees.")
+  @Option(help: MaskOption.prefix.help("The keys that every query sees."))
   var prefix: Int?
 
-  @Option(help: "documents: where each begins and the last one ends, such as 0,1000,3000.")
-  var cumulative: String?
+  @Option(
+    help: MaskOption.cumulative.help("Where each document begins and the last one ends, such as 0,1000,3000."),
+    transform: Self.numbers)
+  var cumulative: [Int]?
 
-  @Option(help: "chunked: the keys of a chunk.")
+  @Option(help: MaskOption.chunk.help("The keys of a chunk."))
   var chunk: Int?
 
-  @Option(help: "block-diagonal: the blocks on either side of the diagonal (default: 0).")
+  @Option(help: MaskOption.reach.help("The blocks on either side of the diagonal (default: 0)."))
   var reach: Int?
 
-  @Option(help: "hilbert-window: the rows of the grid.")
+  @Option(help: MaskOption.length.help("The tokens of a grid with one axis."))
+  var length: Int?
+
+  @Option(help: MaskOption.depth.help("The planes or frames of a grid with three axes."))
+  var depth: Int?
+
+  @Option(help: MaskOption.height.help("The rows of the grid."))
   var height: Int?
 
-  @Option(help: "hilbert-window: the columns of the grid.")
+  @Option(help: MaskOption.width.help("The columns of the grid."))
   var width: Int?
 
-  @Option(help: "hilbert-window: the side of a window.")
-  var window: Int?
+  @Option(
+    help: MaskOption.window.help("The sides of a window (list; one number along a curve)."), transform: Self.numbers)
+  var window: [Int]?
+
+  @Option(
+    help: MaskOption.shift.help("How far windows are shifted (list; default: half a window)."), transform: Self.numbers)
+  var shift: [Int]?
+
+  @Option(help: MaskOption.radius.help("How far a token sees along each axis (list)."), transform: Self.numbers)
+  var radius: [Int]?
+
+  @Option(
+    help: MaskOption.kernel.help("The sides of a neighbourhood (list; one number along a curve)."),
+    transform: Self.numbers)
+  var kernel: [Int]?
+
+  @Option(
+    help: MaskOption.stride.help("The queries that share a neighbourhood (list; default: 1)."), transform: Self.numbers)
+  var stride: [Int]?
+
+  @Option(help: MaskOption.causalAxes.help("The causal axes, such as depth or depth,width (default: none)."))
+  var causalAxes: String?
+
+  @Option(
+    help: MaskOption.order.help(
+      "The order of the tokens: \(MaskOrder.allCases.map(\.rawValue).joined(separator: ", ")) (default: row-major)."))
+  var order: MaskOrder?
+
+  @Option(
+    help: MaskOption.tile.help("With --order tile: the sides of a tile (list; default: 8)."), transform: Self.numbers)
+  var tile: [Int]?
+
+  @Option(help: MaskOption.orderStride.help("With --order strided: the strides (list)."), transform: Self.numbers)
+  var orderStride: [Int]?
+
+  @Option(help: "Write a picture of the mask to this PNG file.")
+  var png: String?
 
   @Flag(help: "Print the counts as JSON.")
   var json = false
 
-  func validate() throws {
-    let given: [(name: String, isGiven: Bool, kinds: [Kind])] = [
-      ("queries", queries != nil, Kind.allCases.filter { $0 != .hilbertWindow }),
-      ("keys", keys != nil, Kind.allCases.filter { $0 != .hilbertWindow && $0 != .documents }),
-      ("left", left != nil, [.slidingWindow]), ("right", right != nil, [.slidingWindow]),
-      ("dilation", dilation != nil, [.slidingWindow]),
-      ("causal", causal, [.slidingWindow, .documents, .chunked]), ("prefix", prefix != nil, [.prefixLM]),
-      ("cumulative", cumulative != nil, [.documents]), ("chunk", chunk != nil, [.chunked]),
-      ("reach", reach != nil, [.blockDiagonal]), ("height", height != nil, [.hilbertWindow]),
-      ("width", width != nil, [.hilbertWindow]), ("window", window != nil, [.hilbertWindow]),
+  /// The options that are given, of those that belong to some masks only.
+  private var given: [MaskOption] {
+    let isGiven: [MaskOption: Bool] = [
+      .queries: queries != nil, .keys: keys != nil, .left: left != nil, .right: right != nil,
+      .dilation: dilation != nil, .causal: causal, .prefix: prefix != nil, .cumulative: cumulative != nil,
+      .chunk: chunk != nil, .reach: reach != nil, .length: length != nil, .depth: depth != nil,
+      .height: height != nil, .width: width != nil, .window: window != nil, .shift: shift != nil,
+      .radius: radius != nil, .kernel: kernel != nil, .stride: stride != nil, .causalAxes: causalAxes != nil,
+      .order: order != nil, .tile: tile != nil, .orderStride: orderStride != nil,
     ]
-    for option in given where option.isGiven && !option.kinds.contains(kind) {
-      let kinds = option.kinds.map(\.rawValue).joined(separator: ", ")
-      throw ValidationError("--\(option.name) is not an option of \(kind.rawValue); it belongs to \(kinds)")
+    return MaskOption.allCases.filter { isGiven[$0] == true }
+  }
+
+  func validate() throws {
+    for option in given where !kind.options.contains(option) {
+      throw ValidationError(
+        "--\(option.rawValue) is not an option of \(kind.rawValue); it belongs to \(option.kinds)")
+    }
+    for (option, order) in [(MaskOption.tile, MaskOrder.tile), (.orderStride, .strided)]
+    where given.contains(option) && self.order != order {
+      throw ValidationError("--\(option.rawValue) goes with --order \(order.rawValue)")
     }
   }
 
   func run() throws {
     let mask = try mask()
-    if json {
-      print(try prettyJSON(MaskReport(kind: kind.rawValue, mask)))
-    } else {
-      print(MaskReport(kind: kind.rawValue, mask).text)
-      print(MaskPicture(mask).text)
+    let report = MaskReport(kind: kind.rawValue, mask, try fidelity(of: mask))
+    print(json ? try prettyJSON(report) : report.text)
+    if !json { print(MaskPicture(mask).text) }
+    if let png {
+      let image = MaskPicture(mask, limit: MaskPicture.pixelLimit).image
+      try image.write(png: png)
+      if !json { print("\(png): \(image.width) x \(image.height) pixels; dark full, light partial, white empty") }
     }
   }
 
-  /// The mask that the options describe.
-  func mask() throws -> BlockMask {
-    let (queryBlock, keyBlock) = (queryBlock ?? block, keyBlock ?? block)
-    switch kind {
-    case .causal:
-      let (queries, keys) = try lengths()
-      return try .causal(queryLength: queries, keyLength: keys, queryBlock: queryBlock, keyBlock: keyBlock)
-    case .hilbertWindow:
-      return try .hilbertWindow(
-        height: require("height", height), width: require("width", width), window: require("window", window),
-        queryBlock: queryBlock, keyBlock: keyBlock)
-    case .slidingWindow:
-      let (queries, keys) = try lengths()
-      return try .slidingWindow(
-        queryLength: queries, keyLength: keys, left: left, right: right, dilation: dilation ?? 1, isCausal: causal,
-        queryBlock: queryBlock, keyBlock: keyBlock)
-    case .prefixLM:
-      let (queries, keys) = try lengths()
-      return try .prefixLM(
-        queryLength: queries, keyLength: keys, prefixLength: require("prefix", prefix), queryBlock: queryBlock,
-        keyBlock: keyBlock)
-    case .documents:
-      return try .documents(
-        cumulativeLengths: cumulativeLengths(), length: lengths().queries, isCausal: causal, queryBlock: queryBlock,
-        keyBlock: keyBlock)
-    case .chunked:
-      let (queries, keys) = try lengths()
-      return try .chunked(
-        queryLength: queries, keyLength: keys, chunkSize: require("chunk", chunk), isCausal: causal,
-        queryBlock: queryBlock, keyBlock: keyBlock)
-    case .blockDiagonal:
-      let (queries, keys) = try lengths()
-      return try .blockDiagonal(
-        queryLength: queries, keyLength: keys, reach: reach ?? 0, queryBlock: queryBlock, keyBlock: keyBlock)
-    }
-  }
-
-  private func lengths() throws -> (queries: Int, keys: Int) {
-    let queries = try require("queries", queries)
-    return (queries, keys ?? queries)
-  }
-
-  private func cumulativeLengths() throws -> [Int] {
-    try require("cumulative", cumulative).split(separator: ",", omittingEmptySubsequences: false).map { text in
-      guard let length = Int(text) else {
-        throw ValidationError("--cumulative has the entry \"\(text)\"; allowed: whole numbers with commas between")
-      }
-      return length
-    }
-  }
-
-  private func require<Value>(_ name: String, _ value: Value?) throws -> Value {
-    guard let value else { throw ValidationError("\(kind.rawValue) needs --\(name)") }
+  /// The value of an option that the mask cannot do without.
+  func require<Value>(_ option: MaskOption, _ value: Value?) throws -> Value {
+    guard let value else { throw ValidationError("\(kind.rawValue) needs --\(option.rawValue)") }
     return value
   }
-}
 
-/// The counts that `tilecl mask` prints.
-struct MaskReport: Encodable {
-  let kind: String
-  let queryLength: Int
-  let keyLength: Int
-  let queryBlock: Int
-  let keyBlock: Int
-  let emptyBlocks: Int
-  let partialBlocks: Int
-  let fullBlocks: Int
-  let distinctPatterns: Int
-  let sparsityPercent: Double
-  let keysTouchedPerQuery: Double
-  let visiblePairs: Int
-
-  init(kind: String, _ mask: BlockMask) {
-    let statistics = mask.statistics
-    self.kind = kind
-    queryLength = mask.queryLength
-    keyLength = mask.keyLength
-    queryBlock = mask.queryBlock
-    keyBlock = mask.keyBlock
-    emptyBlocks = statistics.emptyBlocks
-    partialBlocks = statistics.partialBlocks
-    fullBlocks = statistics.fullBlocks
-    distinctPatterns = mask.patterns.count
-    sparsityPercent = (100 * statistics.sparsity).rounded(places: 2)
-    keysTouchedPerQuery = statistics.keysTouchedPerQuery.rounded(places: 2)
-    visiblePairs = statistics.visiblePairs
-  }
-
-  var text: String {
-    """
-    \(kind): \(queryLength) queries x \(keyLength) keys in blocks of \(queryBlock) x \(keyBlock)
-    blocks: \(emptyBlocks) empty, \(partialBlocks) partial (\(distinctPatterns) distinct), \(fullBlocks) full
-    sparsity: \(sparsityPercent) %
-    keys touched per query: \(keysTouchedPerQuery) of \(keyLength)
-    visible pairs: \(visiblePairs)
-    """
+  /// Whole numbers with commas between.
+  @Sendable private static func numbers(_ text: String) throws -> [Int] {
+    try text.split(separator: ",", omittingEmptySubsequences: false).map { entry in
+      guard let number = Int(entry) else {
+        throw ValidationError("the entry \"\(entry)\" is not allowed: whole numbers with commas between are")
+      }
+      return number
+    }
   }
 }

@@ -62,6 +62,60 @@ struct BlockMaskCompositionTests {
     #expect(tested.transposed().transposed() == tested)
   }
 
+  @Test("Patterns of any size are transposed bit by bit", arguments: [1, 5, 31, 32, 33, 64, 100])
+  func transposedPatterns(rows: Int) throws {
+    for columns in [1, 7, 32, 40, 65] {
+      let mask = try BlockMask(queryLength: rows, keyLength: columns, queryBlock: rows, keyBlock: columns) {
+        ($0 * 7919 + $1 * 104729) % 11 < 4
+      }
+      let expected = try BlockMask(queryLength: columns, keyLength: rows, queryBlock: columns, keyBlock: rows) {
+        ($1 * 7919 + $0 * 104729) % 11 < 4
+      }
+      #expect(mask.transposed() == expected)
+    }
+  }
+
+  @Test("A transpose is known as such, and a wrong one by its first wrong entry")
+  func checkedTranspose() throws {
+    let mask = try BlockMask(queryLength: 10, keyLength: 7, queryBlock: 4, keyBlock: 4) { query, key in
+      query < 4 || query + key == 8
+    }
+    let right = mask.transposed()
+    #expect(right.isTranspose(of: mask))
+    #expect(mask.isTranspose(of: right))
+    #expect(!mask.isTranspose(of: mask))
+
+    func build(
+      _ rowOffsets: [Int32]? = nil, _ columns: [Int32]? = nil, _ indices: [Int32]? = nil,
+      _ patterns: [BlockPattern]? = nil
+    ) throws -> BlockMask {
+      try BlockMask(
+        queryLength: 7, keyLength: 10, queryBlock: 4, keyBlock: 4, rowOffsets: rowOffsets ?? right.rowOffsets,
+        columns: columns ?? right.columns, patternIndices: indices ?? right.patternIndices,
+        patterns: patterns ?? right.patterns)
+    }
+    // Numbered backwards, with a full block as a pattern, it is still the transpose.
+    let all = try BlockPattern(rows: 4, columns: 4) { _, _ in true }
+    let last = Int32(right.patterns.count)
+    let backwards = try build(
+      nil, nil, right.patternIndices.map { $0 == BlockMask.full ? 0 : last - $0 }, [all] + right.patterns.reversed())
+    #expect(backwards != right)
+    #expect(backwards.isTranspose(of: mask))
+
+    #expect(right.rowOffsets == [0, 3, 5])
+    #expect(right.columns == [0, 1, 2, 0, 1])
+    for (argument, wrong) in [
+      ("transpose.queryLength", mask), ("transpose.rowOffsets[1]", try build([0, 2, 5], [0, 1, 0, 1, 2])),
+      ("transpose.columns[4]", try build(nil, [0, 1, 2, 0, 2])),
+      ("transpose.patternIndices[1]", try build(nil, nil, [-1, -1, right.patternIndices[2], -1, -1])),
+    ] {
+      let error = #expect(throws: TileCLError.self) { try wrong.requireTranspose(of: mask) }
+      #expect(error?.argument == argument)
+      #expect(error?.code == .invalidArgument)
+      #expect(!wrong.isTranspose(of: mask))
+    }
+  }
+
   @Test("Slices of block rows", arguments: MaskSizes.all)
   func slices(sizes: MaskSizes) throws {
     let mask = try sizes.mask(where: scattered)

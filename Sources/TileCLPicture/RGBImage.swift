@@ -1,16 +1,16 @@
 /// A picture of 8-bit sRGB samples, row by row, the three channels of a pixel next to each other.
-struct RGBImage: Hashable, Sendable {
-  static let channels = 3
+package struct RGBImage: Hashable, Sendable {
+  package static let channels = 3
 
-  let width: Int
-  let height: Int
+  package let width: Int
+  package let height: Int
   /// `height * width * 3` samples.
-  var samples: [UInt8]
+  package var samples: [UInt8]
 
-  var pixelCount: Int { width * height }
+  package var pixelCount: Int { width * height }
 
   /// Copies other pictures of the same height into one, from left to right, with a white gap between them.
-  init(strip pictures: [RGBImage], gap: Int) {
+  package init(strip pictures: [RGBImage], gap: Int) {
     let height = pictures.map(\.height).min() ?? 0
     let width = pictures.reduce(gap * max(pictures.count - 1, 0)) { $0 + $1.width }
     var samples = [UInt8](repeating: .max, count: width * height * Self.channels)
@@ -26,7 +26,7 @@ struct RGBImage: Hashable, Sendable {
     self.init(width: width, height: height, samples: samples)
   }
 
-  init(width: Int, height: Int, samples: [UInt8]) {
+  package init(width: Int, height: Int, samples: [UInt8]) {
     self.width = width
     self.height = height
     self.samples = samples

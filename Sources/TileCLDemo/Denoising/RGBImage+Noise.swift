@@ -1,5 +1,6 @@
 import Glibc
 import TileCL
+import TileCLPicture
 
 extension RGBImage {
   /// The picture with white Gaussian noise, rounded and clamped to 8 bits again: what its file holds is what is

@@ -1,9 +1,8 @@
 import Foundation
 import Testing
-import TileCL
+import TileCLCore
+import TileCLPicture
 import TileCLTestSupport
-
-@testable import TileCLDemo
 
 @Suite struct PictureTests {
   private static func gradient(width: Int, height: Int) -> RGBImage {
@@ -28,7 +27,7 @@ import TileCLTestSupport
 
     try Data("no picture".utf8).write(to: URL(filePath: path))
     let text = #expect(throws: TileCLError.self) { try RGBImage(png: path) }
-    #expect(text?.code == .fileFormat && text?.argument == "picture")
+    #expect(text?.code == .fileFormat && text?.argument == "path")
 
     try Self.gradient(width: 90, height: 90).write(png: path)
     let whole = try Data(contentsOf: URL(filePath: path))
@@ -39,15 +38,6 @@ import TileCLTestSupport
       try Self.gradient(width: 2, height: 2).write(png: folder.path + "/none/a.png")
     }
     #expect(folderless?.code == .file)
-  }
-
-  @Test func noiseHasItsSigmaAndItsSeed() {
-    let grey = RGBImage(width: 100, height: 100, samples: [UInt8](repeating: 128, count: 30_000))
-    let noisy = grey.addingNoise(sigma: 20, seed: 1)
-    #expect(noisy == grey.addingNoise(sigma: 20, seed: 1))
-    #expect(noisy != grey.addingNoise(sigma: 20, seed: 2))
-    // 20 log10(255 / 20) = 22.11 dB.
-    #expect((noisy.psnr(against: grey) - 22.11).magnitude < 0.1)
   }
 
   @Test func aStripHoldsItsPictures() {
