@@ -4,8 +4,14 @@
 static const unsigned char common_storage[] = {
 #embed "common/storage.clh"
 };
+static const unsigned char attention_common[] = {
+#embed "attention/common.clh"
+};
 static const unsigned char attention_attention[] = {
 #embed "attention/attention.cl"
+};
+static const unsigned char attention_attention_merge[] = {
+#embed "attention/attention_merge.cl"
 };
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
@@ -27,7 +33,9 @@ static const unsigned char probe_wgmma[] = {
 
 static const tilecl_kernel_file files[] = {
     FILE_ENTRY("common/storage.clh", common_storage),
+    FILE_ENTRY("attention/common.clh", attention_common),
     FILE_ENTRY("attention/attention.cl", attention_attention),
+    FILE_ENTRY("attention/attention_merge.cl", attention_attention_merge),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Compiles every kernel file by itself, without a driver, once for each storage type; warnings are errors.
-# A kernel must pass with no -D but STORAGE, so each of its compile keys has a default in the file.
+# A kernel must pass with no -D but STORAGE, so each of its compile keys has a default in the file. It sees
+# common/storage.clh and then the .clh files of its own folder.
+# A line "// Check: -D KEY=VALUE ..." in a file asks for one more compilation with those options.
 #
 # A name with a middle part is a kernel for one target alone and may hold that target's assembly:
 # NAME.nvidia.cl and NAME.hopper.cl are checked as code for NVPTX.
@@ -22,12 +24,21 @@ while IFS= read -r file; do
   esac
   include=(-include Kernels/common/storage.clh)
   [[ $file == Kernels/common/storage.clh ]] && include=()
+  if [[ $file == *.cl ]]; then
+    for header in "${file%/*}"/*.clh; do
+      [[ -e $header ]] && include+=(-include "$header")
+    done
+  fi
   files=$((files + 1))
-  for storage in 0 1 2; do
-    "$clang" "${target[@]}" -x cl -cl-std=CL1.2 -fsyntax-only -Wall -Wno-unused-function -Werror \
-      -Xclang -finclude-default-header -D "STORAGE=$storage" "${include[@]}" "$file" && continue
-    echo "$file: does not compile alone with STORAGE=$storage" >&2
-    failures=$((failures + 1))
+  mapfile -t variants < <(sed -n 's|^// Check: ||p' "$file")
+  for variant in "" "${variants[@]}"; do
+    read -ra keys <<<"$variant"
+    for storage in 0 1 2; do
+      "$clang" "${target[@]}" -x cl -cl-std=CL1.2 -fsyntax-only -Wall -Wno-unused-function -Werror \
+        -Xclang -finclude-default-header -D "STORAGE=$storage" "${keys[@]}" "${include[@]}" "$file" && continue
+      echo "$file: does not compile alone with STORAGE=$storage $variant" >&2
+      failures=$((failures + 1))
+    done
   done
 done < <(find Kernels -name '*.cl' -o -name '*.clh' | LC_ALL=C sort)
 

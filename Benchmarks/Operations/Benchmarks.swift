@@ -3,6 +3,8 @@ import TileCL
 
 let benchmarks: @Sendable () -> Void = {
   registerAttention()
+  registerAttentionCosts()
+  registerBlockMasks()
   registerLinearCrossEntropy()
   registerQuantizedMatmul()
 }

@@ -1,48 +1,33 @@
-package import TileCLCore
+import TileCLCore
 package import TileCLReference
+package import TileCLRuntime
 
 /// What attention kernels are compiled for: everything of a problem that changes the generated code.
+///
+/// Lengths, batch, heads, scale, softcap, the probability and seed of dropout, and the data of masks, orders and captures
+/// take no part.
 package struct AttentionKernelDescriptor: Hashable, Sendable {
-  package enum Mask: Int, Sendable {
-    case none = 0
-    case causal = 1
-    case blocks = 2
-  }
-
-  package let storage: DType
-  package let headDimension: Int
-  package let valueDimension: Int
-  package let mask: Mask
-  package let hasOrder: Bool
-  package let writesLSE: Bool
+  /// The compile keys that all kernels of attention have.
+  private let shared: [String: Int]
+  private let userCode: [ProgramSource.Part]
   package let tiles: AttentionTiles
 
   /// - Throws: ``TileCLError`` of code `limitExceeded` if the device has too little local memory.
   package init(_ problem: AttentionDescriptor, limits: AttentionTiles.Limits) throws {
-    var block: (query: Int, key: Int)?
-    switch problem.mask {
-    case .none: mask = .none
-    case .causal: mask = .causal
-    case .blocks, .headBlocks: mask = .blocks
-    }
-    if let blocks = problem.mask.blockMasks?.masks.first { block = (blocks.queryBlock, blocks.keyBlock) }
-    storage = problem.dtype
-    headDimension = problem.headDimension
-    valueDimension = problem.valueDimension
-    hasOrder = problem.tokenOrder != nil
-    writesLSE = problem.returnsLSE
+    shared = AttentionScoreArguments.defines(problem)
+    userCode = AttentionScoreArguments.userCode(problem, backward: false)
     tiles = try AttentionTiles(
-      headDimension: headDimension, valueDimension: valueDimension, block: block, limits: limits)
+      headDimension: problem.headDimension, valueDimension: problem.valueDimension,
+      block: problem.mask.blockMasks.map { ($0.masks[0].queryBlock, $0.masks[0].keyBlock) }, limits: limits)
   }
 
-  /// The compile keys of `attention/attention.cl`.
-  package var defines: [String: Int] {
-    [
-      "STORAGE": storage.storageKey, "HEAD_DIM": headDimension, "VALUE_DIM": valueDimension, "MASK": mask.rawValue,
-      "HAS_ORDER": hasOrder ? 1 : 0, "WRITE_LSE": writesLSE ? 1 : 0, "WORK_GROUP_SIZE": tiles.workGroupSize,
-      "VECTOR": tiles.vector, "QUERY_TILE": tiles.queryTile, "KEY_TILE": tiles.keyTile,
-      "DEPTH_TILE": tiles.depthTile, "VALUE_TILE": tiles.valueTile, "MICRO_KEYS": tiles.microKeys,
-      "MICRO_VALUES": tiles.microValues,
+  /// The program of `attention/attention.cl`. It merges splits, too, so that a length that asks for them builds nothing.
+  package func source(_ variant: KernelVariant) -> ProgramSource {
+    let own = [
+      "WORK_GROUP_SIZE": tiles.workGroupSize, "VECTOR": tiles.vector, "QUERY_TILE": tiles.queryTile,
+      "KEY_TILE": tiles.keyTile, "DEPTH_TILE": tiles.depthTile, "VALUE_TILE": tiles.valueTile,
+      "MICRO_KEYS": tiles.microKeys, "MICRO_VALUES": tiles.microValues, "FLOAT_PARTS": 1,
     ]
+    return variant.source(defines: shared.merging(own) { $1 }, userCode: userCode)
   }
 }

@@ -6,95 +6,124 @@ package import TileCLRuntime
 package struct AttentionLaunch: Sendable {
   package let kernelDescriptor: AttentionKernelDescriptor
   package let kernel: Kernel
+  /// The work-groups that share the keys of a tile.
+  package var splits: Int { split.splits }
   private let problem: AttentionDescriptor
-  private let queue: Queue
-  /// The arguments between the tensors and their layouts: the order and the block mask.
-  private let maskArguments: [KernelArgument]
+  private let context: Context
+  private let scoreArguments: AttentionScoreArguments
+  /// The masks, the order and the sequences.
+  private let problemArguments: [KernelArgument]
+  /// The tiles of queries: of each head, or with sequences of each head of the whole batch.
   private let queryTiles: Int
+  /// The groups of one split.
+  private let groups: Int
+  private let split: AttentionSplit
+  /// Merges the parts of several splits; nil for one.
+  private let merge: AttentionMergeLaunch?
 
-  /// - Parameter limits: What tiles are chosen for; the device's own limits unless given.
-  package init(_ problem: AttentionDescriptor, on context: Context, limits: AttentionTiles.Limits? = nil) throws {
-    let capabilities = context.device.capabilities
-    var limits =
-      limits
-      ?? AttentionTiles.Limits(
-        kind: context.device.kind, localMemory: capabilities.localMemory,
-        workGroupSize: capabilities.maximumWorkGroupSize)
+  /// - Parameters:
+  ///   - keySplits: The splits to take; nil for a choice.
+  ///   - limits: What tiles are chosen for; the device's own limits unless given.
+  package init(
+    _ problem: AttentionDescriptor, keySplits: Int? = nil, on context: Context, limits: AttentionTiles.Limits? = nil
+  ) throws {
+    var limits = limits ?? AttentionTiles.Limits(context.device)
     var descriptor = try AttentionKernelDescriptor(problem, limits: limits)
-    var kernel = try Self.build(descriptor, on: context)
+    var program = try Self.build(descriptor, on: context)
+    var kernel = try program.kernel(Self.kernelName)
     // A kernel that needs many registers may not run in the groups that its device otherwise takes.
     while kernel.maximumWorkGroupSize < descriptor.tiles.workGroupSize, descriptor.tiles.workGroupSize > 1 {
       limits.workGroupSize = descriptor.tiles.workGroupSize / 2
       descriptor = try AttentionKernelDescriptor(problem, limits: limits)
-      kernel = try Self.build(descriptor, on: context)
+      program = try Self.build(descriptor, on: context)
+      kernel = try program.kernel(Self.kernelName)
     }
     self.problem = problem
+    self.context = context
     self.kernel = kernel
     kernelDescriptor = descriptor
-    queue = context.queue
-    maskArguments = try Self.maskArguments(problem, on: context)
-    queryTiles = Self.queryTiles(problem, tile: descriptor.tiles.queryTile)
+    scoreArguments = try AttentionScoreArguments(problem, on: context)
+    var problemArguments = try AttentionMaskArguments(problem, on: context).arguments
+    if let sequences = problem.sequences {
+      let table = try AttentionSequenceTable(problem, sequences, axis: .queries, tile: descriptor.tiles.queryTile)
+      problemArguments += try table.arguments(on: context)
+      queryTiles = table.tileCount
+      groups = try checkedProduct([queryTiles, problem.queryHeads], argument: "the range of work-groups")
+    } else {
+      queryTiles = Self.queryTiles(problem, tile: descriptor.tiles.queryTile)
+      groups = try checkedProduct(
+        [queryTiles, problem.queryHeads, problem.batch], argument: "the range of work-groups")
+    }
+    self.problemArguments = problemArguments
+    split = try AttentionSplit(
+      problem, requested: keySplits, tiles: descriptor.tiles, groups: groups, on: context)
+    merge = split.splits > 1 ? try AttentionMergeLaunch(program, on: context) : nil
   }
 
   /// Enqueues one evaluation.
+  ///
+  /// - Parameters:
+  ///   - inputs: Valid for the problem.
+  ///   - output: Contiguous if there are several splits.
+  ///   - lse: Contiguous.
   package func enqueue<Element>(
-    query: Tensor<Element>, key: Tensor<Element>, value: Tensor<Element>, output: Tensor<Element>, lse: Tensor<Float>?
+    _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: Tensor<Float>?
   ) throws {
-    var arguments: [KernelArgument] = []
-    for tensor in [query, key, value, output] {
-      arguments.append(try tensor.kernelArgument)
+    guard let merge else {
+      try enqueue(inputs, output: output, lse: lse?.kernelArgument ?? .noBuffer, parts: .noBuffer)
+      return
     }
-    if let lse { arguments.append(try lse.kernelArgument) }
-    arguments += maskArguments
-    for tensor in [query, key, value, output] {
-      for distance in [tensor.offset, tensor.strides[0], tensor.strides[1], tensor.strides[2]] {
-        arguments.append(.uint64(UInt64(bitPattern: Int64(distance))))
-      }
+    let parts = try context.makeBuffer(byteCount: split.outputByteCount)
+    let lses = try context.makeBuffer(byteCount: split.lseByteCount)
+    try enqueue(inputs, output: output, lse: .buffer(lses), parts: .buffer(parts))
+    try merge.enqueue(
+      AttentionMergeLaunch.Source(outputs: .buffer(parts), lses: .buffer(lses), count: split.splits),
+      rows: split.rows, channels: problem.valueDimension, output: output.kernelArgument,
+      lse: lse?.kernelArgument ?? .noBuffer)
+  }
+
+  private func enqueue<Element>(
+    _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: KernelArgument, parts: KernelArgument
+  ) throws {
+    let tensors = [inputs.query, inputs.key, inputs.value, output]
+    var arguments = try tensors.map { try $0.kernelArgument } + [lse, parts]
+    for tensor in tensors {
+      arguments += ([tensor.offset] + tensor.strides.prefix(3)).map { .element($0) }
     }
-    // The descriptor keeps lengths below 2^30; heads and tiles beyond 32 bits cannot have memory.
-    for count in [problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles] {
+    // The descriptor keeps lengths and heads below 2^30; tiles beyond 32 bits cannot have memory.
+    for count in [
+      problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles, split.splits,
+    ] {
       arguments.append(.int32(Int32(clamping: count)))
     }
-    arguments.append(.float(problem.scale))
+    arguments.append(.uint64(UInt64(split.rows)))
+    arguments += problemArguments
+    arguments += try scoreArguments.scores(inputs) + scoreArguments.sinks(inputs)
     let size = kernelDescriptor.tiles.workGroupSize
-    let items = try checkedProduct(
-      [queryTiles, problem.queryHeads, problem.batch, size], argument: "the range of work-items")
-    try queue.launch(kernel, global: [items], local: [size], arguments)
+    let items = try checkedProduct([groups, split.splits, size], argument: "the range of work-items")
+    try context.queue.launch(kernel, global: [items], local: [size], arguments)
   }
 
-  private static func build(_ descriptor: AttentionKernelDescriptor, on context: Context) throws -> Kernel {
-    let variant = try KernelTable.choose(.attention, on: context)
-    let source = ProgramSource(files: variant.files, defines: descriptor.defines)
-    return try context.program(source).kernel("tilecl_attention_forward")
-  }
+  private static let kernelName = "tilecl_attention_forward"
 
-  private static func maskArguments(_ problem: AttentionDescriptor, on context: Context) throws -> [KernelArgument] {
-    var arguments: [KernelArgument] = []
-    if let order = problem.tokenOrder {
-      arguments.append(.buffer(try upload(order.permutation, on: context)))
-    }
-    if case .blocks(let mask) = problem.mask {
-      arguments += [
-        .buffer(try upload(mask.rowOffsets, on: context)), .buffer(try upload(mask.columns, on: context)),
-        .buffer(try upload(mask.patternIndices, on: context)), .buffer(try upload(mask.patternWords, on: context)),
-        .int32(Int32(clamping: mask.queryBlock)), .int32(Int32(clamping: mask.keyBlock)),
-      ]
-    }
-    return arguments
+  private static func build(_ descriptor: AttentionKernelDescriptor, on context: Context) throws -> Program {
+    try context.program(descriptor.source(KernelTable.choose(.attention, on: context)))
   }
 
   /// The tiles of queries, none of which crosses a row of blocks.
   private static func queryTiles(_ problem: AttentionDescriptor, tile: Int) -> Int {
     func tiles(_ queries: Int) -> Int { (queries + tile - 1) / tile }
-    guard case .blocks(let mask) = problem.mask else { return tiles(problem.queryLength) }
+    guard let mask = problem.mask.blockMasks?.masks[0] else { return tiles(problem.queryLength) }
     let whole = mask.blockRows - 1
     return whole * tiles(mask.queryBlock) + tiles(problem.queryLength - whole * mask.queryBlock)
   }
+}
 
-  private static func upload<Value: BitwiseCopyable>(_ values: [Value], on context: Context) throws -> Buffer {
-    // A mask without blocks or patterns has empty lists, and OpenCL no empty buffers; the kernel reads nothing there.
-    let buffer = try context.makeBuffer(byteCount: max(values.count, 1) * MemoryLayout<Value>.stride)
-    try values.withUnsafeBytes { try context.queue.write($0, to: buffer) }
-    return buffer
+extension AttentionTiles.Limits {
+  /// What a device offers to a work-group.
+  package init(_ device: Device) {
+    self.init(
+      kind: device.kind, localMemory: device.capabilities.localMemory,
+      workGroupSize: device.capabilities.maximumWorkGroupSize)
   }
 }

@@ -11,7 +11,7 @@ import TileCLRuntime
 /// ```
 ///
 /// A plan may be run any number of times and from any thread. Plans whose problems differ in batch, heads, lengths,
-/// scale or mask data alone share one compiled program.
+/// scale, softcap, dropout, captured data or the data of masks and orders alone share one compiled program.
 public final class AttentionPlan: Sendable {
   private enum Backend: Sendable {
     case openCL(AttentionLaunch)
@@ -24,12 +24,13 @@ public final class AttentionPlan: Sendable {
   public let engine: Engine
   private let backend: Backend
 
-  init(_ descriptor: AttentionDescriptor, on engine: Engine) throws {
+  init(_ descriptor: AttentionDescriptor, keySplits: Int?, on engine: Engine) throws {
+    try AttentionSplit.validate(keySplits)
     self.descriptor = descriptor
     self.engine = engine
     backend =
       switch engine.backend {
-      case .openCL(let context): .openCL(try AttentionLaunch(descriptor, on: context))
+      case .openCL(let context): .openCL(try AttentionLaunch(descriptor, keySplits: keySplits, on: context))
       case .reference: .reference
       }
   }
@@ -39,52 +40,65 @@ public final class AttentionPlan: Sendable {
     if case .openCL(let launch) = backend { launch.kernelDescriptor } else { nil }
   }
 
-  /// Computes attention as ``AttentionDescriptor`` defines it.
+  /// How many work-groups share the keys of one query; 1 on the reference backend.
+  public var keySplits: Int {
+    if case .openCL(let launch) = backend { launch.splits } else { 1 }
+  }
+
+  /// Computes attention as ``AttentionDescriptor`` defines it, with all that its score asks for.
   ///
   /// Views are taken as they are, as long as channels are adjacent: [B, S, H, D] storage passes as `transposed(1, 2)`.
   /// On a device the call returns once the work is enqueued.
+  ///
+  /// - Returns: The output [B, Hq, Sq, Dv] in the dtype of the input and, if asked for, the LSE [B, Hq, Sq] in fp32;
+  ///   both contiguous. Runs with equal input give equal bits.
+  /// - Throws: ``TileCLError`` that names the tensor or capture that is missing, not expected, or of a wrong engine,
+  ///   dtype, shape, layout or value; `limitExceeded` if the device cannot hold the output or the partial results of
+  ///   splits.
+  public func run<Element: FloatingPointElement>(
+    _ inputs: AttentionInputs<Element>
+  ) throws -> AttentionOutput<Element> {
+    try inputs.validate(descriptor, on: engine)
+    switch backend {
+    case .openCL(let launch):
+      let output = try engine.empty(Element.self, shape: descriptor.outputShape)
+      let lse = descriptor.returnsLSE ? try engine.empty(Float.self, shape: descriptor.lseShape) : nil
+      try launch.enqueue(inputs, output: output, lse: lse)
+      return AttentionOutput(output: output, lse: lse)
+    case .reference:
+      return try AttentionOutput(
+        Reference.attention(descriptor, inputs.values()), outputShape: descriptor.outputShape,
+        returnsLSE: descriptor.returnsLSE, on: engine)
+    }
+  }
+
+  /// Computes attention whose score asks for no further tensors.
   ///
   /// - Parameters:
   ///   - query: [B, Hq, Sq, D].
   ///   - key: [B, Hkv, Sk, D].
   ///   - value: [B, Hkv, Sk, Dv].
-  /// - Returns: The output [B, Hq, Sq, Dv] in the dtype of the input and, if asked for, the LSE [B, Hq, Sq] in fp32;
-  ///   both contiguous. Runs with equal input give equal bits.
-  /// - Throws: ``TileCLError`` that names the tensor with a wrong engine, dtype, shape or layout; `limitExceeded` if
-  ///   the device cannot hold the output.
+  /// - Returns: As ``run(_:)``.
+  /// - Throws: As ``run(_:)``.
   public func run<Element: FloatingPointElement>(
     query: Tensor<Element>, key: Tensor<Element>, value: Tensor<Element>
   ) throws -> AttentionOutput<Element> {
-    for (name, tensor, shape) in [
-      ("query", query, descriptor.queryShape), ("key", key, descriptor.keyShape),
-      ("value", value, descriptor.valueShape),
-    ] {
-      try tensor.require(name, shape: shape, dtype: descriptor.dtype, on: engine)
-      try tensor.requireContiguousRows(name)
-    }
-    switch backend {
-    case .openCL(let launch):
-      let output = try engine.empty(Element.self, shape: descriptor.outputShape)
-      let lse = descriptor.returnsLSE ? try engine.empty(Float.self, shape: descriptor.lseShape) : nil
-      try launch.enqueue(query: query, key: key, value: value, output: output, lse: lse)
-      return AttentionOutput(output: output, lse: lse)
-    case .reference:
-      let result = try Reference.attention(
-        descriptor, query: query.floats(), key: key.floats(), value: value.floats())
-      return AttentionOutput(
-        output: try engine.tensor(result.output.map(Element.init(rounding:)), shape: descriptor.outputShape),
-        lse: descriptor.returnsLSE
-          ? try engine.tensor(result.lse.map { Float($0) }, shape: descriptor.lseShape) : nil)
-    }
+    try run(AttentionInputs(query: query, key: key, value: value))
   }
 }
 
 extension Engine {
   /// Prepares attention: compiles the kernel, or takes it from the cache, and uploads the mask.
   ///
-  /// - Throws: ``TileCLError`` of code `programBuild` if the kernel does not compile, `limitExceeded` if the device has
-  ///   too little memory for it or for the mask, or what the driver reports.
-  public func makePlan(_ descriptor: AttentionDescriptor) throws -> AttentionPlan {
-    try AttentionPlan(descriptor, on: self)
+  /// - Parameters:
+  ///   - descriptor: The problem.
+  ///   - keySplits: How many work-groups share the keys of one query, 1...4096; their partial results are merged in
+  ///     order, so that the result is the same in every run but may differ in the last bits from that of another number.
+  ///     Nil chooses: more than one where there are too few queries to keep the device busy and many keys for each.
+  /// - Throws: ``TileCLError`` of code `programBuild` if the kernel does not compile, with the lines of user code counted
+  ///   as it was given; `limitExceeded` if the device has too little memory for it, for the mask, or for the partial
+  ///   results of the splits asked for; or what the driver reports.
+  public func makePlan(_ descriptor: AttentionDescriptor, keySplits: Int? = nil) throws -> AttentionPlan {
+    try AttentionPlan(descriptor, keySplits: keySplits, on: self)
   }
 }

@@ -25,3 +25,29 @@ extension Tensor {
     }
   }
 }
+
+extension Tensor {
+  /// The tensor's memory and the place of its first element, as two arguments of a kernel.
+  package var kernelArgumentAndOffset: [KernelArgument] {
+    get throws { [try kernelArgument, .element(offset)] }
+  }
+}
+
+extension KernelArgument {
+  /// An offset or stride in elements. Kernels compute places modulo 2^64, so a negative stride works.
+  package static func element(_ distance: Int) -> KernelArgument {
+    .uint64(UInt64(bitPattern: Int64(distance)))
+  }
+}
+
+extension Context {
+  /// A buffer with a copy of host values. OpenCL has no empty buffers: without values it is a small one of any content.
+  ///
+  /// - Throws: As ``makeBuffer(byteCount:)``.
+  package func makeBuffer<Value: BitwiseCopyable>(copying values: [Value]) throws -> Buffer {
+    let byteCount = try checkedProduct([max(values.count, 1), MemoryLayout<Value>.stride], argument: "byteCount")
+    let buffer = try makeBuffer(byteCount: byteCount)
+    try values.withUnsafeBytes { try queue.write($0, to: buffer) }
+    return buffer
+  }
+}

@@ -71,6 +71,9 @@ public final class Context: Sendable {
     try programs.program(source)
   }
 
+  /// How many times a program was built, or taken from the cache on disk, since the context was made.
+  public var programBuildCount: Int { programs.buildCount }
+
   /// What running small kernels on this device has shown; each is run on first use.
   public var probes: Probes { Probes(context: self) }
 

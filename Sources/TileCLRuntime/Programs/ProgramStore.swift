@@ -15,6 +15,7 @@ final class ProgramStore: Sendable {
   private let logger: Logger
   private let cache: ProgramCache?
   private let slots = Mutex<[ProgramSource: Slot]>([:])
+  private let builds = Atomic<Int>(0)
 
   init(context: ContextHandle, environment: Environment, logger: Logger, cache: ProgramCache?) {
     self.context = context
@@ -22,6 +23,9 @@ final class ProgramStore: Sendable {
     self.logger = logger
     self.cache = cache
   }
+
+  /// How many times a program was built, or taken from the cache on disk.
+  var buildCount: Int { builds.load(ordering: .relaxed) }
 
   func program(_ source: ProgramSource) throws -> Program {
     let slot = slots.withLock { slots in
@@ -38,6 +42,7 @@ final class ProgramStore: Sendable {
   }
 
   private func build(_ source: ProgramSource) throws -> Program {
+    builds.wrappingAdd(1, ordering: .relaxed)
     let text = try source.expanded(directory: environment.kernelDirectory)
     let options = source.optionString(environment)
     let key = ProgramCache.Key(

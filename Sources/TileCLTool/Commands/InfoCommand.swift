@@ -94,7 +94,7 @@ extension MachineReport.DeviceReport {
       probes = answers.map { .init(name: $0, isPresent: $1.isPresent, reason: $1.reason) }
       kernels = KernelTable.rows.map { row in
         let verdict = KernelTable.verdict(row, on: context)
-        let choice = try? KernelTable.choose(row.operation, on: context)
+        let choice = try? KernelTable.choose(row.operation, part: row.part, on: context)
         return .init(
           operation: row.operation.rawValue, kernel: row.name, file: row.file, isChosen: choice == row,
           reason: verdict.reason)

@@ -58,9 +58,11 @@ struct AttentionGroupTests {
     let output = try engine.empty(Float.self, shape: problem.outputShape)
     let lse = try engine.empty(Float.self, shape: problem.lseShape)
     try launch.enqueue(
-      query: engine.tensor(values[0], shape: problem.queryShape),
-      key: engine.tensor(values[1], shape: problem.keyShape),
-      value: engine.tensor(values[2], shape: problem.valueShape), output: output, lse: lse)
+      AttentionInputs(
+        query: engine.tensor(values[0], shape: problem.queryShape),
+        key: engine.tensor(values[1], shape: problem.keyShape),
+        value: engine.tensor(values[2], shape: problem.valueShape)),
+      output: output, lse: lse)
     for (value, truth) in zip(try output.array() + lse.array(), expected.output + expected.lse) {
       #expect(Double(value) == truth || abs(Double(value) - truth) < 2e-5)
     }

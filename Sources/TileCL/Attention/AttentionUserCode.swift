@@ -1,0 +1,122 @@
+import TileCLReference
+import TileCLRuntime
+
+/// The OpenCL C that is generated from a problem's user code: a function for each piece of it, and what hands the
+/// captured values from the kernel's arguments to those functions.
+///
+/// `attention/common.clh` follows it in a program and says where each macro is used. A function stands under a `#line` of
+/// its own, so that a build log names the piece and counts the lines as its author does.
+enum AttentionUserCode {
+  /// The text, as parts of a program; none without user code.
+  ///
+  /// - Parameter backward: Whether derivatives and gradients are needed as well.
+  static func parts(_ problem: AttentionDescriptor, backward: Bool) -> [ProgramSource.Part] {
+    let modification = problem.score.modification
+    guard modification != nil || problem.maskModification != nil else { return [] }
+    var text = captureMacros(problem.captures)
+    if let modification {
+      text += "#define SCORE_CAPTURES(state)\(captureArguments(modification.captures))\n"
+      text += function(
+        "float tilecl_score_code", scored: true, modification.captures, modification.source,
+        label: "score modification \(modification.name)")
+      if backward { text += derivatives(modification) }
+    }
+    if let mask = problem.maskModification {
+      text += "#define MASK_CAPTURES(state)\(captureArguments(mask.captures))\n"
+      text += function(
+        "int tilecl_mask_code", scored: false, mask.captures, mask.source, label: "mask modification \(mask.name)")
+    }
+    return [.text(name: "user code", text)]
+  }
+
+  private static func derivatives(_ modification: ScoreModification) -> String {
+    let label = "score modification \(modification.name)"
+    var text = ""
+    if let derivative = modification.derivative {
+      text += "#define SCORE_DERIVATIVE 1\n"
+      text += function(
+        "float tilecl_score_derivative", scored: true, modification.captures, derivative,
+        label: "derivative of \(label)")
+    }
+    for (number, gradient) in modification.gradients.enumerated() {
+      text += function(
+        "int tilecl_gradient_index_\(number)", scored: false, modification.captures, gradient.index,
+        label: "index of gradient \(gradient.capture) of \(label)")
+      text += function(
+        "float tilecl_gradient_factor_\(number)", scored: true, modification.captures, gradient.factor,
+        label: "factor of gradient \(gradient.capture) of \(label)")
+    }
+    return text
+  }
+
+  /// Kernel parameters, members of `score_t`, and the values of those members, for all captures of a problem.
+  private static func captureMacros(_ captures: [Capture]) -> String {
+    let parameters = captures.map { capture in
+      switch capture.kind {
+      case .float, .int32: ", const \(capture.type) \(capture.argument)"
+      case .tensor: ", \(capture.type)\(capture.argument), const ulong \(capture.offset)"
+      }
+    }
+    let values = captures.map { capture in
+      switch capture.kind {
+      case .float, .int32: " \(capture.argument),"
+      case .tensor: " \(capture.argument) + \(capture.offset),"
+      }
+    }
+    return """
+      #define CAPTURE_PARAMETERS \(parameters.joined())
+      #define CAPTURE_MEMBERS \(captures.map { "\($0.type) \($0.argument);" }.joined(separator: " "))
+      #define CAPTURE_STATE\(values.joined())
+
+      """
+  }
+
+  private static func captureArguments(_ captures: [Capture]) -> String {
+    captures.map { " , (state)->\($0.argument)" }.joined()
+  }
+
+  private static func function(
+    _ declaration: String, scored: Bool, _ captures: [Capture], _ body: String, label: String
+  ) -> String {
+    let pair = ["batch", "head", "query", "key", "query_row", "key_row", "query_length", "key_length"]
+    let parameters =
+      (scored ? ["float score"] : []) + pair.map { "int \($0)" } + captures.map { "\($0.type) \($0.name)" }
+    return """
+      static inline \(declaration)(\(parameters.joined(separator: ", ")))
+      {
+      #line 1 "\(escaped(label))"
+      \(body)
+      }
+      #line 1 "user code"
+
+      """
+  }
+
+  /// A text for a string literal of C.
+  private static func escaped(_ text: String) -> String {
+    text.unicodeScalars.map { scalar in
+      switch scalar {
+      case "\\", "\"": "\\\(scalar)"
+      default: scalar.value < 32 || scalar.value == 127 ? " " : "\(scalar)"
+      }
+    }.joined()
+  }
+}
+
+extension Capture {
+  /// The type in OpenCL C.
+  fileprivate var type: String {
+    switch kind {
+    case .float: "float"
+    case .int32: "int"
+    case .tensor(.int32): "__global const int *"
+    case .tensor: "__global const float *"
+    }
+  }
+
+  /// The kernel's argument, which user code cannot name.
+  fileprivate var argument: String { "tilecl_capture_\(name)" }
+
+  /// The kernel's argument for a tensor's first element.
+  fileprivate var offset: String { "tilecl_offset_\(name)" }
+}
