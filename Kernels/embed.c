@@ -10,6 +10,15 @@ static const unsigned char attention_common[] = {
 static const unsigned char attention_attention[] = {
 #embed "attention/attention.cl"
 };
+static const unsigned char attention_gradients[] = {
+#embed "attention/gradients.clh"
+};
+static const unsigned char attention_attention_backward[] = {
+#embed "attention/attention_backward.cl"
+};
+static const unsigned char attention_attention_sums[] = {
+#embed "attention/attention_sums.cl"
+};
 static const unsigned char attention_attention_merge[] = {
 #embed "attention/attention_merge.cl"
 };
@@ -35,6 +44,9 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("common/storage.clh", common_storage),
     FILE_ENTRY("attention/common.clh", attention_common),
     FILE_ENTRY("attention/attention.cl", attention_attention),
+    FILE_ENTRY("attention/gradients.clh", attention_gradients),
+    FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),
+    FILE_ENTRY("attention/attention_sums.cl", attention_attention_sums),
     FILE_ENTRY("attention/attention_merge.cl", attention_attention_merge),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compiles every kernel file by itself, without a driver, once for each storage type; warnings are errors.
 # A kernel must pass with no -D but STORAGE, so each of its compile keys has a default in the file. It sees
-# common/storage.clh and then the .clh files of its own folder.
+# common/storage.clh, then common.clh of its own folder, then what a line "// Needs: NAME.clh" in it names there.
 # A line "// Check: -D KEY=VALUE ..." in a file asks for one more compilation with those options.
 #
 # A name with a middle part is a kernel for one target alone and may hold that target's assembly:
@@ -24,11 +24,11 @@ while IFS= read -r file; do
   esac
   include=(-include Kernels/common/storage.clh)
   [[ $file == Kernels/common/storage.clh ]] && include=()
-  if [[ $file == *.cl ]]; then
-    for header in "${file%/*}"/*.clh; do
-      [[ -e $header ]] && include+=(-include "$header")
-    done
-  fi
+  mapfile -t needed < <(sed -n 's|^// Needs: ||p' "$file")
+  for header in common.clh "${needed[@]}"; do
+    header=${file%/*}/$header
+    [[ -e $header && $header != "$file" ]] && include+=(-include "$header")
+  done
   files=$((files + 1))
   mapfile -t variants < <(sed -n 's|^// Check: ||p' "$file")
   for variant in "" "${variants[@]}"; do

@@ -4,19 +4,19 @@
 //   LSE[i] = ln(sum_j exp(s[i,j]) + exp(sink))                             -inf, and O[i,:] = 0, if query i sees no key
 //
 // with the scores s of common.clh; keep is 1 without dropout, else 0 or 1 / (1 - p). The softmax is taken online
-// (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135): a running maximum and sum per query, which a
-// sink begins, and sums of O that shrink whenever the maximum grows. Scores never reach global memory. Elements are
+// (Milakov and Gimelshein, arXiv 1805.02867; Dao et al., arXiv 2205.14135): a running maximum and sum per query, begun
+// by a sink, and sums of O that shrink whenever the maximum grows. Scores never reach global memory. Elements are
 // stored as STORAGE says; all arithmetic is fp32.
 //
 // Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, O like Q. Each has an offset and strides for batch,
 // head and row, in elements; channels are adjacent. LSE[b, h, i] is contiguous, and may be null. Masks speak of
 // positions, tensors have rows: MEMORY_ROW leads from one to the other.
 //
-// Work-group (WORK_GROUP_SIZE, 1, 1): QUERY_TILE queries of one head; the groups run over query tiles, then splits, then
-// heads, then batches; with SEQUENCES over the tiles of a table, splits and heads. The group walks over its keys KEY_TILE
+// Work-group (WORK_GROUP_SIZE, 1, 1): QUERY_TILE queries of one head; the groups run over query tiles, then splits,
+// heads and batches; with SEQUENCES over the tiles of a table, splits and heads. The group walks over its keys KEY_TILE
 // at a time and skips what the mask hides as a whole. With splits > 1 each of that many groups takes an equal share of
-// the steps, and leaves its output and LSE in fp32 in `parts` [split, b, h, i, Dv] and `lse` [split, b, h, i], contiguous,
-// for attention_merge.cl.
+// the steps, and leaves its output and LSE in fp32 in `parts` [split, b, h, i, Dv] and `lse` [split, b, h, i], both
+// contiguous, for attention_merge.cl.
 //
 // All vectors run across *queries*: lane r of row vector v is query v * VECTOR + r of the tile. So no sum or maximum
 // crosses lanes, any D and Dv fill the lanes, and keys and values are read as scalars from their natural layout. The
@@ -135,7 +135,7 @@ static inline vec_t masked(vec_t s, const int v, const int j, const tile_t *tile
 }
 
 // Adds the products over one slice of channels to a micro-tile of scores.
-static inline void accumulate_products(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
+INLINE void accumulate_products(vec_t sums[MICRO_KEYS], __local const vec_t *queries, __local const float *keys)
 {
 #pragma unroll DEPTH_UNROLL
   for (int d = 0; d < DEPTH_TILE; ++d) {
@@ -147,9 +147,9 @@ static inline void accumulate_products(vec_t sums[MICRO_KEYS], __local const vec
 }
 
 // The scores' tile over one slice of channels; after the last one, also the maximum of each micro-tile.
-static inline void score_tile(__local vec_t *scores, __local vec_t *maxima, __local const vec_t *queries,
-                              __local const float *keys, const int chunk, const tile_t *tile, const step_t *step,
-                              const score_t *score ORDER_PARAMETER)
+INLINE void score_tile(__local vec_t *scores, __local vec_t *maxima, __local const vec_t *queries,
+                       __local const float *keys, const int chunk, const tile_t *tile, const step_t *step,
+                       const score_t *score ORDER_PARAMETER)
 {
   for (int t = (int)get_local_id(0); t < SCORE_TILES; t += WORK_GROUP_SIZE) {
     const int v = t % ROW_VECTORS;
@@ -189,8 +189,8 @@ static inline void score_tile(__local vec_t *scores, __local vec_t *maxima, __lo
 }
 
 // Weights, in place of the scores, and the sum of each micro-tile before dropout.
-static inline void weigh_tile(__local vec_t *scores, __local vec_t *sums, __local const vec_t *row_shift,
-                              const tile_t *tile, const step_t *step, const score_t *score ORDER_PARAMETER)
+INLINE void weigh_tile(__local vec_t *scores, __local vec_t *sums, __local const vec_t *row_shift,
+                       const tile_t *tile, const step_t *step, const score_t *score ORDER_PARAMETER)
 {
   for (int t = (int)get_local_id(0); t < SCORE_TILES; t += WORK_GROUP_SIZE) {
     const int v = t % ROW_VECTORS;
@@ -214,9 +214,9 @@ static inline void weigh_tile(__local vec_t *scores, __local vec_t *sums, __loca
 }
 
 // Adds weights times values, for `count` staged values, to the outputs of this item, which shrink first.
-static inline void accumulate_outputs(vec_t outputs[OUTPUTS_PER_ITEM][MICRO_VALUES], __local const vec_t *weights,
-                                      __local const float *stage, __local const vec_t *row_scale,
-                                      const bool shrinks, const int count, const int rows)
+INLINE void accumulate_outputs(vec_t outputs[OUTPUTS_PER_ITEM][MICRO_VALUES], __local const vec_t *weights,
+                               __local const float *stage, __local const vec_t *row_scale, const bool shrinks,
+                               const int count, const int rows)
 {
 #pragma unroll OUTPUT_UNROLL
   for (int i = 0; i < OUTPUTS_PER_ITEM; ++i) {
@@ -281,7 +281,7 @@ void tilecl_attention_forward(
   tile.rows = clamp(sequence.queries - tile.first_row, 0, QUERY_TILE);
   tile.row_base = sequence.first_query;
   tile.key_base = sequence.first_key;
-  const int stored_rows = min(QUERY_TILE, sequence.stored_queries - tile.first_row);
+  const int stored_rows = min(QUERY_TILE, sequence.stored_rows - tile.first_row);
   const int sequence_queries = sequence.queries;
   const int sequence_keys = sequence.keys;
 #else

@@ -2,15 +2,15 @@
 //
 //   LSE[r] = ln sum_p exp(LSE_p[r]);   O[r,:] = sum_p exp(LSE_p[r] - LSE[r]) O_p[r,:]
 //
-// A part without keys has LSE_p = -inf and counts for nothing, whatever its output holds; if all are such, O = 0. Parts
-// are taken in order, so equal input gives equal bits. The largest LSE so far is kept out of the exponentials, as in the
-// forward kernel (Dao et al., arXiv 2205.14135).
+// A part without keys has LSE_p = -inf and counts for nothing, whatever its output holds; if all are such, O = 0.
+// Parts are taken in order, so equal input gives equal bits. The largest LSE so far is kept out of the exponentials, as
+// in the forward kernel (Dao et al., arXiv 2205.14135).
 //
 // Layout: part p of `parts` is [rows, channels], contiguous, in fp32 if FLOAT_PARTS, else as STORAGE says; its LSE is
 // [rows]. One launch merges `count` parts that follow one another, and hands the result to the next launch, in fp32 and
 // before the division by the sum, until the last one rounds it once:
 //   sums [rows, channels]     sum of the outputs, weighted
-//   states [rows, 2]          maximum and sum; read from one buffer and written to another, since all items of a row read
+//   states [rows, 2]          maximum and sum; from one buffer to another, since all items of a row read them
 //
 // One work-item for each element, in groups of any size; no local memory.
 

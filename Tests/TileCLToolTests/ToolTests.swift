@@ -54,13 +54,13 @@ import TileCLTestSupport
     let report = try MachineReport(settings: ToolSettings())
     let text = report.text
     #expect(text.hasPrefix("chosen: "))
-    // Each part of each operation has one kernel that is used.
-    let programs = Set(KernelTable.rows.map { "\($0.operation.rawValue) \($0.part.rawValue)" })
     for device in report.devices {
       #expect(text.contains(device.name))
       #expect(report.platforms.contains { $0.hasPrefix(device.platform) })
       #expect(device.problem == nil)
-      #expect(device.kernels.filter(\.isChosen).count == programs.count)
+      let parts = Set(device.kernels.map { "\($0.operation), \($0.part)" })
+      #expect(Set(device.kernels.filter(\.isChosen).map { "\($0.operation), \($0.part)" }) == parts)
+      for operation in OperationKind.allCases { #expect(parts.contains("\(operation.rawValue), forward")) }
       #expect(device.probes.allSatisfy { !$0.reason.isEmpty })
     }
     #expect(TestEngines.hasOpenCL == !report.devices.isEmpty)

@@ -1,5 +1,5 @@
 import TileCLCore
-import TileCLReference
+package import TileCLReference
 
 extension AttentionInputs {
   /// Checks every tensor and capture against a problem.
@@ -67,7 +67,7 @@ extension AttentionInputs {
 
 extension AttentionInputs {
   /// The values for the reference.
-  func values() throws -> AttentionValues {
+  package func values() throws -> AttentionValues {
     var captured = CapturedValues()
     for (name, value) in captures {
       captured[name] =

@@ -8,6 +8,8 @@ package struct AttentionLaunch: Sendable {
   package let kernel: Kernel
   /// The work-groups that share the keys of a tile.
   package var splits: Int { split.splits }
+  /// The memory of partial results.
+  package var workspaceByteCount: Int { splits > 1 ? split.outputByteCount + split.lseByteCount : 0 }
   private let problem: AttentionDescriptor
   private let context: Context
   private let scoreArguments: AttentionScoreArguments

@@ -45,6 +45,11 @@ public final class AttentionPlan: Sendable {
     if case .openCL(let launch) = backend { launch.splits } else { 1 }
   }
 
+  /// The device memory that a run takes besides its results, in bytes: the partial results of splits, 0 without any.
+  public var workspaceByteCount: Int {
+    if case .openCL(let launch) = backend { launch.workspaceByteCount } else { 0 }
+  }
+
   /// Computes attention as ``AttentionDescriptor`` defines it, with all that its score asks for.
   ///
   /// Views are taken as they are, as long as channels are adjacent: [B, S, H, D] storage passes as `transposed(1, 2)`.

@@ -13,7 +13,7 @@ package struct AttentionSequenceTable: Sendable {
   /// For each sequence, the six numbers of `sequence_t`.
   package let sequences: [Int32]
   /// For each tile, its sequence and its first position, those with the most work first.
-  package let tiles: [Int32]
+  package private(set) var tiles: [Int32]
   package var tileCount: Int { tiles.count / 2 }
 
   /// - Parameter tile: The positions of a tile. Tiles along queries cover all stored rows, those along keys the stored
@@ -22,20 +22,19 @@ package struct AttentionSequenceTable: Sendable {
     var sequences: [Int32] = []
     var found: [(sequence: Int, first: Int, work: Int)] = []
     for (number, sequence) in list.sequences.enumerated() {
-      let stored = list.isPacked ? sequence.queries.count : problem.queryLength
+      let stored =
+        switch axis {
+        case .queries: list.isPacked ? sequence.queries.count : problem.queryLength
+        case .keys: list.isPacked ? sequence.keys.count : problem.keyLength
+        }
       let numbers = [
         sequence.batch, sequence.queries.lowerBound, sequence.queries.count, sequence.keys.lowerBound,
         sequence.keys.count, stored,
       ]
       sequences += numbers.map { Int32(clamping: $0) }
-      let rows =
-        switch axis {
-        case .queries: stored
-        case .keys: list.isPacked ? sequence.keys.count : problem.keyLength
-        }
-      for first in stride(from: 0, to: rows, by: tile) {
+      for first in stride(from: 0, to: stored, by: tile) {
         found.append(
-          (number, first, Self.work(problem, sequence, axis: axis, positions: first..<min(first + tile, rows))))
+          (number, first, Self.work(problem, sequence, axis: axis, positions: first..<min(first + tile, stored))))
       }
     }
     guard Int32(exactly: found.count) != nil else {
@@ -62,6 +61,20 @@ package struct AttentionSequenceTable: Sendable {
       guard positions.lowerBound < keys else { return 0 }
       return problem.mask == .causal ? min(max(keys - positions.lowerBound, 0), queries) : queries
     }
+  }
+
+  /// Puts the tiles of each sequence together and gives their numbers, sequence by sequence.
+  package mutating func groupBySequence() -> [Range<Int>] {
+    // Sorting is stable, so heavy tiles stay first.
+    let pairs = stride(from: 0, to: tiles.count, by: 2).map { (tiles[$0], tiles[$0 + 1]) }.sorted { $0.0 < $1.0 }
+    tiles = pairs.flatMap { [$0.0, $0.1] }
+    var ranges: [Range<Int>] = []
+    var first = 0
+    for place in pairs.indices where place + 1 == pairs.count || pairs[place + 1].0 != pairs[place].0 {
+      ranges.append(first..<place + 1)
+      first = place + 1
+    }
+    return ranges
   }
 
   /// The table as kernel arguments.

@@ -91,13 +91,13 @@ package struct AttentionTiles: Hashable, Sendable {
   }
 
   /// The size of a part when `whole` is cut into as few equal parts of at most `limit` as possible, rounded up.
-  private static func part(of whole: Int, atMost limit: Int, multipleOf unit: Int) -> Int {
+  static func part(of whole: Int, atMost limit: Int, multipleOf unit: Int) -> Int {
     let parts = (whole + limit - 1) / limit
     let size = (whole + parts - 1) / parts
     return (size + unit - 1) / unit * unit
   }
 
-  private static func powerOfTwo(atMost value: Int) -> Int {
+  static func powerOfTwo(atMost value: Int) -> Int {
     1 << (Int.bitWidth - 1 - value.leadingZeroBitCount)
   }
 

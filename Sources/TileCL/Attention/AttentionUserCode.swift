@@ -46,7 +46,29 @@ enum AttentionUserCode {
         "float tilecl_gradient_factor_\(number)", scored: true, modification.captures, gradient.factor,
         label: "factor of gradient \(gradient.capture) of \(label)")
     }
+    if !modification.gradients.isEmpty {
+      text += selection("int tilecl_gradient_index", scored: false, modification)
+      text += selection("float tilecl_gradient_factor", scored: true, modification)
+    }
     return text
+  }
+
+  /// A function that calls the one of a gradient by its number.
+  private static func selection(_ declaration: String, scored: Bool, _ modification: ScoreModification) -> String {
+    let names = (scored ? ["score"] : []) + pair + modification.captures.map(\.name)
+    let name = declaration.split(separator: " ")[1]
+    let cases = modification.gradients.indices.map {
+      "  case \($0): return \(name)_\($0)(\(names.joined(separator: ", ")));\n"
+    }
+    return """
+      static inline \(declaration)(int tilecl_number, \(parameters(scored: scored, modification.captures)))
+      {
+        switch (tilecl_number) {
+      \(cases.joined())  default: return 0;
+        }
+      }
+
+      """
   }
 
   /// Kernel parameters, members of `score_t`, and the values of those members, for all captures of a problem.
@@ -75,21 +97,27 @@ enum AttentionUserCode {
     captures.map { " , (state)->\($0.argument)" }.joined()
   }
 
+  private static let pair = [
+    "batch", "head", "query", "key", "query_row", "key_row", "query_length", "key_length",
+  ]
+
+  private static func parameters(scored: Bool, _ captures: [Capture]) -> String {
+    let names = (scored ? ["float score"] : []) + pair.map { "int \($0)" }
+    return (names + captures.map { "\($0.type) \($0.name)" }).joined(separator: ", ")
+  }
+
   private static func function(
     _ declaration: String, scored: Bool, _ captures: [Capture], _ body: String, label: String
   ) -> String {
-    let pair = ["batch", "head", "query", "key", "query_row", "key_row", "query_length", "key_length"]
-    let parameters =
-      (scored ? ["float score"] : []) + pair.map { "int \($0)" } + captures.map { "\($0.type) \($0.name)" }
-    return """
-      static inline \(declaration)(\(parameters.joined(separator: ", ")))
-      {
-      #line 1 "\(escaped(label))"
-      \(body)
-      }
-      #line 1 "user code"
+    """
+    static inline \(declaration)(\(parameters(scored: scored, captures)))
+    {
+    #line 1 "\(escaped(label))"
+    \(body)
+    }
+    #line 1 "user code"
 
-      """
+    """
   }
 
   /// A text for a string literal of C.

@@ -14,6 +14,8 @@ public struct KernelVariant: Hashable, Sendable {
     case forward
     /// Its gradients.
     case backward
+    /// Sums before and after its gradients.
+    case gradientSums = "gradient-sums"
     /// Partial results made one.
     case merge
   }
@@ -59,6 +61,13 @@ public enum KernelTable {
     KernelVariant(
       operation: .attention, name: "portable", headers: ["attention/common.clh", "attention/attention_merge.cl"],
       file: "attention/attention.cl", requirement: .none),
+    KernelVariant(
+      operation: .attention, part: .backward, name: "portable",
+      headers: ["attention/common.clh", "attention/gradients.clh"], file: "attention/attention_backward.cl",
+      requirement: .none),
+    KernelVariant(
+      operation: .attention, part: .gradientSums, name: "portable", file: "attention/attention_sums.cl",
+      requirement: .none),
     KernelVariant(
       operation: .attention, part: .merge, name: "portable", file: "attention/attention_merge.cl", requirement: .none),
     KernelVariant(

@@ -74,8 +74,8 @@ extension AttentionDescriptor {
       }
       let last = sequences.sequences[sequences.sequences.count - 1]
       for (name, end, length) in [
-        ("cumulativeQueries", last.queries.upperBound, queryLength),
-        ("cumulativeKeys", last.keys.upperBound, keyLength),
+        ("cumulativeQueryLengths", last.queries.upperBound, queryLength),
+        ("cumulativeKeyLengths", last.keys.upperBound, keyLength),
       ] where end != length {
         throw TileCLError.invalid(
           "sequences.\(name)[\(sequences.sequences.count)]", end,

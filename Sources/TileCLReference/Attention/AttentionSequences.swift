@@ -24,18 +24,18 @@ public struct AttentionSequences: Hashable, Sendable {
   ///   - queries: Cumulative numbers of queries: 0 first, the total last, never falling.
   ///   - keys: Cumulative numbers of keys; those of the queries if nil.
   /// - Throws: ``TileCLError`` that names the first entry at fault.
-  public static func packed(cumulativeQueries queries: [Int], cumulativeKeys keys: [Int]? = nil) throws
+  public static func packed(cumulativeQueryLengths queries: [Int], cumulativeKeyLengths keys: [Int]? = nil) throws
     -> AttentionSequences
   {
     let keys = keys ?? queries
-    for (name, lengths) in [("cumulativeQueries", queries), ("cumulativeKeys", keys)] {
+    for (name, lengths) in [("cumulativeQueryLengths", queries), ("cumulativeKeyLengths", keys)] {
       let total = lengths.max() ?? 0
       try CumulativeLengths.validate(name, lengths, length: total)
       try AttentionLimits.requireLength("\(name)[\(lengths.count - 1)]", total)
     }
     guard keys.count == queries.count else {
       throw TileCLError.invalid(
-        "cumulativeKeys.count", keys.count, allowed: "\(queries.count), as many as cumulativeQueries has")
+        "cumulativeKeyLengths.count", keys.count, allowed: "\(queries.count), as many as cumulativeQueryLengths has")
     }
     return AttentionSequences(
       sequences: (0..<queries.count - 1).map {

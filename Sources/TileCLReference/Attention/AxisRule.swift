@@ -6,9 +6,14 @@ struct AxisRun: Hashable, Sendable {
 
   /// The part inside a range, counted from its lower bound; nil if there is none.
   func clipped(to range: Range<Int>) -> AxisRun? {
+    let end = min(end, range.upperBound)
+    if step == 1 {
+      // By far the most frequent case, and without divisions.
+      let first = max(start, range.lowerBound)
+      return first < end ? AxisRun(start: first - range.lowerBound, end: end - range.lowerBound) : nil
+    }
     let behind = max(range.lowerBound - start, 0)
     let first = start + (behind + step - 1) / step * step
-    let end = min(end, range.upperBound)
     guard first < end else { return nil }
     // The end follows the last coordinate, so that equal sets are equal values.
     let last = first + (end - 1 - first) / step * step

@@ -6,8 +6,8 @@ final class AxisVisibility: Sendable {
 
   /// What each coordinate sees.
   let runs: [AxisRun]
-  /// From the first to the last coordinate that a span of queries sees.
-  let reaches: [ClosedRange<Int>]
+  /// From the first to the last coordinate that each span of queries sees.
+  private let reaches: [ClosedRange<Int>]
   /// For each span of queries, the first span of keys that is not before its reach.
   private let firstKeys: [Int]
   /// Where the pictures of each span of queries begin among all of them.
@@ -53,10 +53,24 @@ final class AxisVisibility: Sendable {
     self.pictures = pictures
   }
 
-  /// What a span of queries sees of a span of keys.
-  func picture(_ query: Int, _ key: Int) -> Int32 {
-    let place = offsets[query] + key - firstKeys[query]
-    return key >= firstKeys[query] && place < offsets[query + 1] ? pictures[place] : Self.empty
+  /// What a span of queries sees.
+  func view(ofQueries span: Int) -> View {
+    View(
+      reach: reaches[span], firstKey: firstKeys[span], pictures: pictures[offsets[span]..<offsets[span + 1]])
+  }
+
+  /// What one span of queries sees.
+  struct View {
+    /// From the first to the last coordinate.
+    let reach: ClosedRange<Int>
+    fileprivate let firstKey: Int
+    fileprivate let pictures: ArraySlice<Int32>
+
+    /// What of a span of keys.
+    subscript(key: Int) -> Int32 {
+      let place = key - firstKey
+      return 0..<pictures.count ~= place ? pictures[pictures.startIndex + place] : AxisVisibility.empty
+    }
   }
 }
 

@@ -1,14 +1,11 @@
 extension BlockMask {
   /// The mask of a band, from the edges of its blocks.
   static func build(_ grid: BlockGrid, band: BlockMaskBand) throws -> BlockMask {
-    let cache = BlockContentCache<Int>()
-    return try assemble(grid) { row in
+    try assemble(grid, sharedBy: Int.self) { row, blocks in
       let queries = grid.queries(row)
       let first = band.keys(queries.lowerBound)
       let last = band.keys(queries.upperBound - 1)
-      var blocks = BlockMaskRow()
-      var shared: (key: Int, block: SharedBlock)?
-      guard first.lowerBound < last.upperBound else { return blocks }
+      guard first.lowerBound < last.upperBound else { return }
       for column in first.lowerBound / grid.keyBlock...(last.upperBound - 1) / grid.keyBlock {
         let keys = grid.keys(column)
         // Both edges of a band only rise, so its last query has the latest start and its first one the earliest end.
@@ -19,15 +16,11 @@ extension BlockMask {
           // Blocks inside the band differ by their place in a step of the dilation alone: even keys, edges odd ones.
           let distance = keys.lowerBound - queries.lowerBound
           let key = isInside ? (distance - band.offset) % band.dilation * 2 : distance * 2 + 1
-          if shared?.key != key {
-            shared = (key, cache.block(key) { Self.content(grid, band, queries, keys) })
-          }
-          if let shared { blocks.append(column, shared.block) }
+          blocks.append(column, key: key) { content(grid, band, queries, keys) }
         } else {
           blocks.append(column, content(grid, band, queries, keys))
         }
       }
-      return blocks
     }
   }
 

@@ -31,9 +31,8 @@ extension BlockMask {
   ) throws {
     let grid = try BlockGrid(
       queryLength: queryLength, keyLength: keyLength, queryBlock: queryBlock, keyBlock: keyBlock)
-    self = try Self.assemble(grid) { row in
+    self = try Self.assemble(grid, sharedBy: Never.self) { row, blocks in
       let queries = grid.queries(row)
-      var blocks = BlockMaskRow()
       for column in 0..<grid.columns {
         let keys = grid.keys(column)
         var pattern = BlockPattern(emptyOf: queryBlock, keyBlock)
@@ -45,7 +44,6 @@ extension BlockMask {
         }
         blocks.append(column, BlockContent(pattern, rows: queries.count, columns: keys.count))
       }
-      return blocks
     }
   }
 }

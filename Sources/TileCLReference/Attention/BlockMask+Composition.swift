@@ -27,9 +27,7 @@ extension BlockMask {
     with other: BlockMask, keepsUnpaired: Bool, _ operation: @Sendable (UInt32, UInt32) -> UInt32
   ) throws -> BlockMask {
     try requireSameGrid(other)
-    let cache = BlockContentCache<Int>()
-    return try Self.assemble(grid) { row in
-      var blocks = BlockMaskRow()
+    return try Self.assemble(grid, sharedBy: Int.self) { row, blocks in
       var (mine, theirs) = (entries(inRow: row), other.entries(inRow: row))
       while let column = min(column(mine), other.column(theirs)) {
         let first = self.column(mine) == column ? patternIndices[mine.removeFirst()] : nil
@@ -46,12 +44,11 @@ extension BlockMask {
         // Full and absent are -1 and -2, so that every pair of pattern indices has a number of its own.
         let key = (Int(first ?? -2) + 2) * (other.patterns.count + 2) + Int(second ?? -2) + 2
         if isWhole {
-          blocks.append(column, cache.block(key, make: make))
+          blocks.append(column, key: key, make: make)
         } else {
           blocks.append(column, make())
         }
       }
-      return blocks
     }
   }
 

@@ -6,6 +6,13 @@ private struct GridBlockPair: Hashable, Sendable {
   let keyShape: Int
   /// What is visible along each axis.
   let pictures: SIMD3<Int32>
+
+  func hash(into hasher: inout Hasher) {
+    // One number, because five of them take most of the time of a look-up.
+    var bits = queryShape &* 0x1_0001 ^ keyShape
+    for axis in 0..<3 { bits = bits &* 0x9E37_79B9 ^ Int(pictures[axis]) }
+    hasher.combine(bits)
+  }
 }
 
 extension BlockMask {
@@ -30,26 +37,24 @@ extension BlockMask {
       AxisVisibility(rules[$0], length: tokens.extent[$0], queries: queries.spans[$0], keys: keys.spans[$0])
     }
     let index = GridBlockIndex(keys)
-    let cache = BlockContentCache<GridBlockPair>()
-    return try assemble(grid) { row in
+    return try assemble(grid, sharedBy: GridBlockPair.self) { row, blocks in
       let query = queries.blocks[row]
-      let reaches = axes.indices.map { axes[$0].reaches[query.spans[$0]] }
-      var blocks = BlockMaskRow()
+      let (x, y, z) = (
+        axes[0].view(ofQueries: query.spans.x), axes[1].view(ofQueries: query.spans.y),
+        axes[2].view(ofQueries: query.spans.z)
+      )
       index.forEach(
-        from: TokenGrid.Vector(reaches[0].lowerBound, reaches[1].lowerBound, reaches[2].lowerBound),
-        through: TokenGrid.Vector(reaches[0].upperBound, reaches[1].upperBound, reaches[2].upperBound)
+        from: TokenGrid.Vector(x.reach.lowerBound, y.reach.lowerBound, z.reach.lowerBound),
+        through: TokenGrid.Vector(x.reach.upperBound, y.reach.upperBound, z.reach.upperBound)
       ) { column in
         let key = keys.blocks[column]
-        var pictures = SIMD3<Int32>()
-        for axis in 0..<3 { pictures[axis] = axes[axis].picture(query.spans[axis], key.spans[axis]) }
+        let pictures = SIMD3(x[key.spans.x], y[key.spans.y], z[key.spans.z])
         guard all(pictures .!= AxisVisibility.empty) else { return }
         if all(pictures .== AxisVisibility.full) { return blocks.appendFull(column) }
-        let pair = GridBlockPair(queryShape: query.shape, keyShape: key.shape, pictures: pictures)
         blocks.append(
-          column,
-          cache.block(pair) { content(queries, row, keys, column, axes.map(\.runs)) })
+          column, key: GridBlockPair(queryShape: query.shape, keyShape: key.shape, pictures: pictures)
+        ) { content(queries, row, keys, column, axes.map(\.runs)) }
       }
-      return blocks
     }
   }
 

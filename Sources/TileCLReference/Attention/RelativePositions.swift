@@ -9,29 +9,20 @@ import TileCLCore
 /// Source: Swin Transformer, arXiv 2103.14030; over the whole grid as "Hilbert-Guided Block-Sparse Local Attention",
 /// arXiv 2511.05832, needs it.
 public struct RelativePositions: Hashable, Sendable {
-  /// The cells along one to three axes, outermost first.
-  public let extents: [Int]
+  /// The tokens.
+  public let grid: TokenGrid
   /// The tokens of the grid.
-  public let count: Int
+  public var count: Int { grid.count }
   /// The elements of one head's table.
   public let tableCount: Int
 
-  /// - Parameter extents: The cells along one to three axes, outermost first, each 1...2^30.
-  /// - Throws: ``TileCLError`` that names the axis that is out of range, or a grid or table that is too large.
-  public init(extents: [Int]) throws {
-    guard 1...3 ~= extents.count else {
-      throw TileCLError.invalid("extents.count", extents.count, allowed: "1...3 axes")
-    }
-    for (axis, extent) in extents.enumerated() {
-      try AttentionLimits.requireLength("extents[\(axis)]", extent)
-    }
-    count = try checkedProduct(extents, argument: "extents")
-    tableCount = try checkedProduct(extents.map { 2 * $0 - 1 }, argument: "extents")
-    try AttentionLimits.requireLength("extents' product", count)
+  /// - Throws: ``TileCLError`` for a grid whose tables would have more than 2^31 - 1 elements.
+  public init(_ grid: TokenGrid) throws {
+    self.grid = grid
+    tableCount = try checkedProduct(grid.sides.map { 2 * $0 - 1 }, argument: "grid")
     guard tableCount <= Int(Int32.max) else {
-      throw TileCLError.invalid("extents", extents, allowed: "a table of at most 2^31 - 1 elements")
+      throw TileCLError.invalid("grid", grid, allowed: "a grid with a table of at most 2^31 - 1 elements")
     }
-    self.extents = extents
   }
 
   /// For each row a number such that the element of a pair is codes[query] - codes[key] + ``center``.
@@ -40,10 +31,10 @@ public struct RelativePositions: Hashable, Sendable {
       var rest = row
       var code = 0
       var step = 1
-      for extent in extents.reversed() {
-        code += rest % extent * step
-        rest /= extent
-        step *= 2 * extent - 1
+      for side in grid.sides.reversed() {
+        code += rest % side * step
+        rest /= side
+        step *= 2 * side - 1
       }
       return Int32(truncatingIfNeeded: code)
     }

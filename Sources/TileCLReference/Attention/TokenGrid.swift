@@ -34,6 +34,18 @@ public struct TokenGrid: Hashable, Sendable {
     try self.init([("depth", depth), ("height", height), ("width", width)])
   }
 
+  /// A grid of one to three axes.
+  ///
+  /// - Parameter sides: The tokens along each axis, the outermost first.
+  /// - Throws: ``TileCLError`` if there are none or more than three axes, a side is not positive, or there are more than
+  ///   2^30 tokens.
+  public init(sides: [Int]) throws {
+    guard 1...3 ~= sides.count else {
+      throw TileCLError.invalid("sides.count", sides.count, allowed: "1...3 axes")
+    }
+    try self.init(sides.enumerated().map { ("sides[\($0.offset)]", $0.element) })
+  }
+
   private init(_ named: [(name: String, side: Int)]) throws {
     var count = 1
     for (name, side) in named {

@@ -53,12 +53,18 @@ final class ProgramStore: Sendable {
     let start = clock.now
     var program: ProgramHandle
     var log: String
-    switch source.target {
-    case .device:
-      program = try ProgramHandle.compiling(text, context: context)
-      log = try program.build(options, name: source.name)
-    case .hopper:
-      (program, log) = try Retargeting.build(text, options: options, name: source.name, context: context)
+    do {
+      switch source.target {
+      case .device:
+        program = try ProgramHandle.compiling(text, context: context)
+        log = try program.build(options, name: source.name)
+      case .hopper:
+        (program, log) = try Retargeting.build(text, options: options, name: source.name, context: context)
+      }
+      log = BuildLog.located(log, in: text)
+    } catch var error as TileCLError {
+      error.log = error.log.map { BuildLog.located($0, in: text) }
+      throw error
     }
     logger.debug("built \(source.name) [\(options)] in \(clock.now - start)")
     if let cache {

@@ -26,6 +26,7 @@ struct MachineReport: Encodable {
 
   struct KernelReport: Encodable {
     let operation: String
+    let part: String
     let kernel: String
     let file: String
     let isChosen: Bool
@@ -96,8 +97,8 @@ extension MachineReport.DeviceReport {
         let verdict = KernelTable.verdict(row, on: context)
         let choice = try? KernelTable.choose(row.operation, part: row.part, on: context)
         return .init(
-          operation: row.operation.rawValue, kernel: row.name, file: row.file, isChosen: choice == row,
-          reason: verdict.reason)
+          operation: row.operation.rawValue, part: row.part.rawValue, kernel: row.name, file: row.file,
+          isChosen: choice == row, reason: verdict.reason)
       }
       problem = nil
     } catch {
@@ -138,7 +139,9 @@ extension MachineReport.DeviceReport {
     }
     if !limits.x86Features.isEmpty { rows.append(("x86", limits.x86Features.joined(separator: " "))) }
     rows += probes.map { ($0.name, "\($0.isPresent ? "present" : "absent"): \($0.reason)") }
-    rows += kernels.map { ($0.operation, "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)") }
+    rows += kernels.map {
+      ("\($0.operation), \($0.part)", "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)")
+    }
     if let problem { rows.append(("cannot be used", problem)) }
     let width = rows.map(\.0.count).max() ?? 0
     let lines = rows.map { "  \($0)\(String(repeating: " ", count: width - $0.count))  \($1)" }

@@ -142,16 +142,18 @@ struct AttentionGradientTests {
       },
       Case("relative positions on a line") {
         try .init(
-          queryHeads: 2, queryLength: 5, headDimension: 2, score: .init(relativePositions: .init(extents: [5])))
+          queryHeads: 2, queryLength: 5, headDimension: 2, score: .init(relativePositions: .init(TokenGrid(sides: [5])))
+        )
       },
       Case("relative positions of a plane in Hilbert order") {
         try .init(
           batch: 2, queryHeads: 2, queryLength: 12, headDimension: 2, mask: .causal,
-          score: .init(relativePositions: .init(extents: [3, 4])), tokenOrder: .hilbert(height: 3, width: 4))
+          score: .init(relativePositions: .init(TokenGrid(sides: [3, 4]))), tokenOrder: .hilbert(height: 3, width: 4))
       },
       Case("relative positions of a volume") {
         try .init(
-          queryHeads: 1, queryLength: 12, headDimension: 2, score: .init(relativePositions: .init(extents: [2, 3, 2])))
+          queryHeads: 1, queryLength: 12, headDimension: 2,
+          score: .init(relativePositions: .init(TokenGrid(sides: [2, 3, 2]))))
       },
       Case("scores changed by user code", captures: AttentionCode.captures(rows: 6, heads: 2)) {
         try .init(
@@ -167,7 +169,7 @@ struct AttentionGradientTests {
           batch: 2, queryHeads: 4, keyValueHeads: 2, queryLength: 12, headDimension: 3, valueDimension: 2, scale: 1,
           mask: .blocks(holes(12, 12)), maskModification: AttentionCode.mask(),
           score: .init(
-            softcap: 2, hasALiBi: true, bias: .init(), relativePositions: .init(extents: [3, 4]),
+            softcap: 2, hasALiBi: true, bias: .init(), relativePositions: .init(TokenGrid(sides: [3, 4])),
             modification: AttentionCode.score(), hasSinks: true, dropout: 0.25),
           tokenOrder: .hilbert(height: 3, width: 4))
       },
@@ -178,7 +180,7 @@ struct AttentionGradientTests {
       try .init(
         queryHeads: 2, keyValueHeads: 1, queryLength: 9, keyLength: 11, headDimension: 2, mask: .causal,
         score: .init(hasALiBi: true, bias: .init(), modification: AttentionCode.score(), hasSinks: true, dropout: 0.25),
-        sequences: .packed(cumulativeQueries: [0, 3, 3, 5, 9], cumulativeKeys: [0, 2, 5, 9, 11]))
+        sequences: .packed(cumulativeQueryLengths: [0, 3, 3, 5, 9], cumulativeKeyLengths: [0, 2, 5, 9, 11]))
     },
     Case("padded sequences, one without keys") {
       try .init(

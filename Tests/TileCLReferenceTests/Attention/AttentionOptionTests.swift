@@ -31,9 +31,9 @@ struct AttentionOptionTests {
     for dropout in [-0.1, 1, Float.nan] {
       expect("score.dropout") { try problem(score: .init(dropout: dropout)) }
     }
-    expect("score.relativePositions") { try problem(score: .init(relativePositions: .init(extents: [5]))) }
+    expect("score.relativePositions") { try problem(score: .init(relativePositions: .init(TokenGrid(sides: [5])))) }
     expect("score.relativePositions") {
-      try problem(keyLength: 7, score: .init(relativePositions: .init(extents: [2, 3])))
+      try problem(keyLength: 7, score: .init(relativePositions: .init(TokenGrid(sides: [2, 3]))))
     }
     expect("bias", .limitExceeded) {
       try AttentionDescriptor(
@@ -44,16 +44,16 @@ struct AttentionOptionTests {
 
   @Test("Grids of relative positions")
   func relativePositions() {
-    expect("extents.count") { try RelativePositions(extents: []) }
-    expect("extents.count") { try RelativePositions(extents: [1, 1, 1, 1]) }
-    expect("extents[1]") { try RelativePositions(extents: [2, 0]) }
-    expect("extents' product") { try RelativePositions(extents: [1 << 20, 1 << 20]) }
-    expect("extents") { try RelativePositions(extents: [1 << 15, 1 << 15]) }
+    expect("sides.count") { try RelativePositions(TokenGrid(sides: [])) }
+    expect("sides.count") { try RelativePositions(TokenGrid(sides: [1, 1, 1, 1])) }
+    expect("sides[1]") { try RelativePositions(TokenGrid(sides: [2, 0])) }
+    expect("sides[0] x sides[1]") { try RelativePositions(TokenGrid(sides: [1 << 20, 1 << 20])) }
+    expect("grid") { try RelativePositions(TokenGrid(sides: [1 << 15, 1 << 15])) }
   }
 
   @Test("Elements of a table follow the offsets of the cells")
   func relativeElements() throws {
-    let grid = try RelativePositions(extents: [3, 4])
+    let grid = try RelativePositions(TokenGrid(sides: [3, 4]))
     #expect(grid.tableCount == 35)
     let codes = grid.codes.map(Int.init)
     for query in 0..<12 {
@@ -89,11 +89,11 @@ struct AttentionOptionTests {
 
   @Test("Sequences must fit the tensors, and go with no other order")
   func sequences() throws {
-    let packed = try AttentionSequences.packed(cumulativeQueries: [0, 2, 6])
+    let packed = try AttentionSequences.packed(cumulativeQueryLengths: [0, 2, 6])
     let padded = try AttentionSequences.padded(queryLengths: [6, 6], keyLengths: [3, 6])
     expect("batch") { try problem(sequences: packed) }
-    expect("sequences.cumulativeQueries[2]") { try problem(batch: 1, queryLength: 7, sequences: packed) }
-    expect("sequences.cumulativeKeys[2]") { try problem(batch: 1, keyLength: 5, sequences: packed) }
+    expect("sequences.cumulativeQueryLengths[2]") { try problem(batch: 1, queryLength: 7, sequences: packed) }
+    expect("sequences.cumulativeKeyLengths[2]") { try problem(batch: 1, keyLength: 5, sequences: packed) }
     expect("sequences.keyLengths.count") { try problem(batch: 3, sequences: padded) }
     expect("sequences.queryLengths[0]") { try problem(queryLength: 5, sequences: padded) }
     expect("sequences.keyLengths[1]") { try problem(keyLength: 5, sequences: padded) }
@@ -138,7 +138,8 @@ struct AttentionOptionTests {
       try problem(
         maskModification: AttentionCode.mask(),
         score: .init(
-          hasALiBi: true, bias: .init(), relativePositions: .init(extents: [2, 3]), modification: AttentionCode.score(),
+          hasALiBi: true, bias: .init(), relativePositions: .init(TokenGrid(sides: [2, 3])),
+          modification: AttentionCode.score(),
           hasSinks: true)),
       captures: AttentionCode.captures(rows: 6, heads: 2))
     for (name, path) in [

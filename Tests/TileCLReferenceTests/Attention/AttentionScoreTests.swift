@@ -28,7 +28,7 @@ struct AttentionScoreTests {
         mask: .causal, maskModification: AttentionCode.mask(),
         score: .init(
           softcap: 2, hasALiBi: true, bias: .init(isPerBatch: true, isPerHead: false),
-          relativePositions: .init(extents: [3, 4]), modification: AttentionCode.score(), hasSinks: true,
+          relativePositions: .init(TokenGrid(sides: [3, 4])), modification: AttentionCode.score(), hasSinks: true,
           dropout: 0.25),
         tokenOrder: order, returnsLSE: true),
       captures: AttentionCode.captures(rows: count, heads: heads))

@@ -72,7 +72,8 @@ struct AttentionSequenceTests {
         .init(
           queryHeads: 2, keyValueHeads: 1, queryLength: 9, keyLength: 12, headDimension: 2, mask: mask,
           score: Self.score,
-          sequences: .packed(cumulativeQueries: [0, 0, 3, 3, 7, 9, 9], cumulativeKeys: [0, 2, 7, 8, 10, 12, 12]))))
+          sequences: .packed(
+            cumulativeQueryLengths: [0, 0, 3, 3, 7, 9, 9], cumulativeKeyLengths: [0, 2, 7, 8, 10, 12, 12]))))
   }
 
   @Test("Padded sequences are runs of their own, and padding is never read", arguments: [AttentionMask.none, .causal])
@@ -125,7 +126,7 @@ struct AttentionSequenceTests {
       try .init(
         queryHeads: 1, queryLength: 5, keyLength: 6, headDimension: 1, maskModification: first,
         score: .init(modification: modification),
-        sequences: .packed(cumulativeQueries: [0, 2, 2, 5], cumulativeKeys: [0, 2, 3, 6])))
+        sequences: .packed(cumulativeQueryLengths: [0, 2, 2, 5], cumulativeKeyLengths: [0, 2, 3, 6])))
     expectClose(try example.forward().lse, [0.22, 111.22, 2023.33, 2134.33, 2245.33])
   }
 
@@ -136,12 +137,14 @@ struct AttentionSequenceTests {
       #expect(error?.argument == argument)
       #expect(error?.code == .invalidArgument)
     }
-    expect("cumulativeQueries.count") { try .packed(cumulativeQueries: [0]) }
-    expect("cumulativeQueries[0]") { try .packed(cumulativeQueries: [1, 2]) }
-    expect("cumulativeQueries[2]") { try .packed(cumulativeQueries: [0, 3, 2]) }
-    expect("cumulativeQueries[1]") { try .packed(cumulativeQueries: [0, 1 << 31]) }
-    expect("cumulativeKeys[1]") { try .packed(cumulativeQueries: [0, 1], cumulativeKeys: [0, -1]) }
-    expect("cumulativeKeys.count") { try .packed(cumulativeQueries: [0, 1], cumulativeKeys: [0, 1, 2]) }
+    expect("cumulativeQueryLengths.count") { try .packed(cumulativeQueryLengths: [0]) }
+    expect("cumulativeQueryLengths[0]") { try .packed(cumulativeQueryLengths: [1, 2]) }
+    expect("cumulativeQueryLengths[2]") { try .packed(cumulativeQueryLengths: [0, 3, 2]) }
+    expect("cumulativeQueryLengths[1]") { try .packed(cumulativeQueryLengths: [0, 1 << 31]) }
+    expect("cumulativeKeyLengths[1]") { try .packed(cumulativeQueryLengths: [0, 1], cumulativeKeyLengths: [0, -1]) }
+    expect("cumulativeKeyLengths.count") {
+      try .packed(cumulativeQueryLengths: [0, 1], cumulativeKeyLengths: [0, 1, 2])
+    }
     expect("queryLengths[1]") { try .padded(queryLengths: [1, -1], keyLengths: [1, 1]) }
     expect("keyLengths[0]") { try .padded(queryLengths: [1], keyLengths: [1 << 31]) }
     expect("keyLengths.count") { try .padded(queryLengths: [1], keyLengths: [1, 1]) }

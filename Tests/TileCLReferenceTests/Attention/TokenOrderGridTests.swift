@@ -127,6 +127,29 @@ struct TokenOrderGridTests {
     }
   }
 
+  @Test("Small volumes are those of the published curve")
+  func publishedVolumes() throws {
+    let published: [([Int], [Int32])] = [
+      ([2, 2, 2], [0, 2, 6, 4, 5, 7, 3, 1]),
+      (
+        [3, 3, 3],
+        [
+          0, 9, 10, 1, 4, 13, 12, 3, 6, 15, 7, 16, 25, 24, 21, 22, 18, 19, 20, 23, 26, 17, 8, 5, 14, 11, 2,
+        ]
+      ),
+      (
+        [2, 4, 6],
+        [
+          0, 24, 25, 1, 2, 26, 27, 3, 9, 33, 32, 8, 7, 31, 30, 6, 12, 18, 42, 36, 37, 43, 19, 13, 14, 20, 44, 38, 39,
+          45, 21, 15, 16, 22, 46, 40, 41, 47, 23, 17, 11, 35, 34, 10, 4, 28, 29, 5,
+        ]
+      ),
+    ]
+    for (sides, expected) in published {
+      #expect(try TokenOrder.hilbert(grid(sides)).permutation == expected, "\(sides)")
+    }
+  }
+
   @Test("Cubes of a Hilbert order are cubes on powers of two")
   func hilbertCubes() throws {
     let order = try TokenOrder.hilbert(TokenGrid(depth: 16, height: 16, width: 16))

@@ -8,7 +8,7 @@ struct AttentionInputTests {
     try AttentionDescriptor(
       batch: 2, queryHeads: 2, queryLength: 6, headDimension: 4,
       score: AttentionScore(
-        hasALiBi: true, bias: .init(), relativePositions: RelativePositions(extents: [2, 3]),
+        hasALiBi: true, bias: .init(), relativePositions: RelativePositions(TokenGrid(sides: [2, 3])),
         modification: ScoreModification(
           "all kinds", captures: [.float("number"), .int32("count"), .tensor("values"), .tensor("places", .int32)],
           source: "return score * number + values[places[query] % count];",

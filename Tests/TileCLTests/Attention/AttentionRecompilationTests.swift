@@ -66,7 +66,7 @@ struct AttentionRecompilationTests {
       let problem = try AttentionDescriptor(
         queryHeads: heads, queryLength: 8 * width, headDimension: 8,
         mask: heads == 1 ? .blocks(masks[0]) : .headBlocks(HeadBlockMasks(masks: masks, heads: heads)),
-        score: AttentionScore(relativePositions: RelativePositions(extents: [8, width])),
+        score: AttentionScore(relativePositions: RelativePositions(TokenGrid(sides: [8, width]))),
         tokenOrder: .hilbert(height: 8, width: width))
       _ = try engine.makePlan(problem).run(AttentionSample(problem).inputs(on: engine))
       #expect(context.programBuildCount == 1)
@@ -80,7 +80,7 @@ struct AttentionRecompilationTests {
     let packed = try [[0, 3], [0, 100, 100, 130], [0, 1, 2, 3, 4]].map { offsets in
       try AttentionDescriptor(
         queryHeads: 2, queryLength: offsets[offsets.count - 1], headDimension: 8, mask: .causal,
-        sequences: .packed(cumulativeQueries: offsets))
+        sequences: .packed(cumulativeQueryLengths: offsets))
     }
     let padded = try AttentionDescriptor(
       batch: 2, queryHeads: 2, queryLength: 9, keyLength: 30, headDimension: 8, mask: .causal,

@@ -12,10 +12,19 @@ struct AttentionSample {
       guard let shape else { return [] }
       return (0..<shape.reduce(1, *)).map { _ in Float(random.uniform() * 4 - 2) }
     }
+    func stored(_ shape: [Int]?) -> [Float] {
+      uniform(shape).map { value in
+        switch problem.dtype {
+        case .float16: Float16(rounding: Double(value)).floatValue
+        case .bfloat16: BFloat16(rounding: Double(value)).floatValue
+        default: value
+        }
+      }
+    }
     self.problem = problem
     values = AttentionValues(
-      query: uniform(problem.queryShape), key: uniform(problem.keyShape), value: uniform(problem.valueShape),
-      bias: uniform(problem.biasShape),
+      query: stored(problem.queryShape), key: stored(problem.keyShape), value: stored(problem.valueShape),
+      bias: stored(problem.biasShape),
       alibiSlopes: problem.score.hasALiBi ? uniform(problem.headShape).map { abs($0) / 8 } : [],
       sinks: problem.score.hasSinks ? uniform(problem.headShape) : [], relativeBias: uniform(problem.relativeBiasShape),
       captures: CapturedValues(captures), dropoutSeed: seed << 40 | 77)

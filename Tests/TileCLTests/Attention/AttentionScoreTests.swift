@@ -84,11 +84,24 @@ struct AttentionScoreTests {
     Case("everything") {
       try Case.dense("", mask: .causal, maskModification: stripes(), score: everything(), captures: captures).sample()
     },
+    Case("everything in float16") {
+      AttentionSample(
+        try AttentionDescriptor(
+          queryHeads: 4, keyValueHeads: 2, queryLength: 70, keyLength: 101, headDimension: 20, dtype: .float16,
+          maskModification: stripes(), score: everything(), returnsLSE: true), captures: captures)
+    },
+    Case("everything in bfloat16") {
+      AttentionSample(
+        try AttentionDescriptor(
+          queryHeads: 4, keyValueHeads: 2, queryLength: 70, keyLength: 101, headDimension: 20, dtype: .bfloat16,
+          maskModification: stripes(), score: everything(), returnsLSE: true), captures: captures)
+    },
     Case("relative positions under an order") {
       AttentionSample(
         try AttentionDescriptor(
           batch: 2, queryHeads: 2, queryLength: 77, headDimension: 12, mask: .causal,
-          score: AttentionScore(bias: .init(), relativePositions: RelativePositions(extents: [7, 11]), dropout: 0.1),
+          score: AttentionScore(
+            bias: .init(), relativePositions: RelativePositions(TokenGrid(sides: [7, 11])), dropout: 0.1),
           tokenOrder: .hilbert(height: 7, width: 11), returnsLSE: true))
     },
     Case("blocks that differ by head, user code and an order") {
@@ -119,7 +132,8 @@ struct AttentionScoreTests {
         try AttentionDescriptor(
           queryHeads: 4, keyValueHeads: 2, queryLength: 150, keyLength: 163, headDimension: 12, mask: .causal,
           sequences: .packed(
-            cumulativeQueries: [0, 1, 1, 70, 101, 150], cumulativeKeys: [0, 90, 93, 93, 103, 163]), returnsLSE: true))
+            cumulativeQueryLengths: [0, 1, 1, 70, 101, 150], cumulativeKeyLengths: [0, 90, 93, 93, 103, 163]),
+          returnsLSE: true))
     },
     Case("packed sequences with everything") {
       AttentionSample(
@@ -127,9 +141,10 @@ struct AttentionScoreTests {
           queryHeads: 4, keyValueHeads: 2, queryLength: 150, headDimension: 12,
           maskModification: stripes(),
           score: AttentionScore(
-            softcap: 2, hasALiBi: true, bias: .init(), relativePositions: RelativePositions(extents: [5, 5, 6]),
+            softcap: 2, hasALiBi: true, bias: .init(),
+            relativePositions: RelativePositions(TokenGrid(sides: [5, 5, 6])),
             modification: decay(), hasSinks: true, dropout: 0.5),
-          sequences: .packed(cumulativeQueries: [0, 3, 3, 90, 150]), returnsLSE: true),
+          sequences: .packed(cumulativeQueryLengths: [0, 3, 3, 90, 150]), returnsLSE: true),
         captures: captures)
     },
     Case("padded sequences") {
@@ -145,19 +160,29 @@ struct AttentionScoreTests {
 
   @Test("agree with the reference", arguments: cases)
   func agree(_ test: Case) throws {
+    let sample = try test.sample()
+    switch sample.problem.dtype {
+    case .float16: try agree(Float16.self, sample, tolerance: 2e-3)
+    case .bfloat16: try agree(BFloat16.self, sample, tolerance: 2e-2)
+    default: try agree(Float.self, sample, tolerance: 3e-5)
+    }
+  }
+
+  private func agree<Element: FloatingPointElement>(
+    _ type: Element.Type, _ sample: AttentionSample, tolerance: Double
+  ) throws {
     let engine = try #require(TestEngines.openCL)
     let context = try #require(engine.context)
-    let sample = try test.sample()
     let problem = sample.problem
-    let inputs = try sample.inputs(on: engine)
+    let inputs = try sample.inputs(type, on: engine)
     for limits in Self.devices {
       for splits in [1, 3, 7] {
         let launch = try AttentionLaunch(problem, keySplits: splits, on: context, limits: limits)
-        let output = try engine.empty(Float.self, shape: problem.outputShape)
+        let output = try engine.empty(type, shape: problem.outputShape)
         let lse = try engine.empty(Float.self, shape: problem.lseShape)
         try launch.enqueue(inputs, output: output, lse: lse)
-        let difference = try sample.difference(output: output.array(), lse: lse.array())
-        #expect(difference < 3e-5, "\(splits) splits, \(limits.map { "\($0)" } ?? "own limits")")
+        let difference = try sample.difference(output: output.floats(), lse: lse.array())
+        #expect(difference < tolerance, "\(splits) splits, \(limits.map { "\($0)" } ?? "own limits")")
       }
     }
   }

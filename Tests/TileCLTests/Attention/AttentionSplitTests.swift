@@ -14,6 +14,10 @@ struct AttentionSplitTests {
     }
     let units = try #require(engine.context).device.capabilities.computeUnits
     if units > 1 { #expect(try splits(1, 100_000) > 1) }
+    let problem = try AttentionDescriptor(queryHeads: 2, queryLength: 3, keyLength: 50, headDimension: 8)
+    // One row is 8 channels and an LSE in fp32.
+    #expect(try engine.makePlan(problem, keySplits: 5).workspaceByteCount == 5 * 2 * 3 * (8 + 1) * 4)
+    #expect(try engine.makePlan(problem, keySplits: 1).workspaceByteCount == 0)
     #expect(try splits(1, 10) == 1)
     #expect(try splits(1, 100_000, heads: 64, batch: 64) == 1)
     #expect(try splits(100_000, 100_000) == 1)
@@ -123,9 +127,9 @@ struct AttentionAllocationTests {
       try .init(queryHeads: 1, queryLength: 2048, headDimension: 2, tokenOrder: .hilbert(height: 64, width: 32)),
       try .init(
         queryHeads: 1, queryLength: 2048, headDimension: 2,
-        score: AttentionScore(relativePositions: RelativePositions(extents: [64, 32]))),
+        score: AttentionScore(relativePositions: RelativePositions(TokenGrid(sides: [64, 32])))),
       try .init(
-        queryHeads: 1, queryLength: 2048, headDimension: 2, sequences: .packed(cumulativeQueries: Array(0...2048))),
+        queryHeads: 1, queryLength: 2048, headDimension: 2, sequences: .packed(cumulativeQueryLengths: Array(0...2048))),
     ]
     for problem in problems { expectLimit("byteCount") { _ = try engine.makePlan(problem) } }
   }

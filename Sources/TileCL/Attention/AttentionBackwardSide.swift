@@ -1,0 +1,93 @@
+import TileCLCore
+import TileCLReference
+package import TileCLRuntime
+
+/// The backward kernel for one side, compiled, with the buffers of its masks: what gives the gradients of queries, or those
+/// of keys and values.
+package struct AttentionBackwardSide: Sendable {
+  /// A part of the work that one launch does: some heads of some units, of which each is a tile of a batch entry.
+  struct Part: Hashable, Sendable {
+    var heads: Range<Int>
+    var units: Range<Int>
+  }
+
+  package let kernelDescriptor: AttentionBackwardKernelDescriptor
+  package let kernel: Kernel
+  /// The tiles of one batch entry; with sequences those of all.
+  let tileCount: Int
+  /// The masks, the order and the sequences.
+  let problemArguments: [KernelArgument]
+  /// The heads of queries or of keys.
+  let heads: Int
+  /// The units of each batch entry or, where none share anything, of all together.
+  private let units: [Range<Int>]
+  /// Whether heads add to one bias, so that their launches follow one another.
+  private let sharesHeads: Bool
+
+  /// - Parameter limits: What tiles are chosen for.
+  init(
+    _ problem: AttentionDescriptor, owner: AttentionBackwardKernelDescriptor.Owner, on context: Context,
+    limits: AttentionTiles.Limits
+  ) throws {
+    var limits = limits
+    var descriptor = try AttentionBackwardKernelDescriptor(problem, owner: owner, limits: limits)
+    var kernel = try Self.build(descriptor, on: context)
+    // A kernel that needs many registers may not run in the groups that its device otherwise takes.
+    while kernel.maximumWorkGroupSize < descriptor.tiles.workGroupSize, descriptor.tiles.workGroupSize > 1 {
+      limits.workGroupSize = descriptor.tiles.workGroupSize / 2
+      descriptor = try AttentionBackwardKernelDescriptor(problem, owner: owner, limits: limits)
+      kernel = try Self.build(descriptor, on: context)
+    }
+    self.kernel = kernel
+    kernelDescriptor = descriptor
+    heads = owner == .queries ? problem.queryHeads : problem.keyValueHeads
+
+    // The side that adds to a bias is the one that owns its rows.
+    let bias = problem.score.bias.flatMap { $0.isPerQuery == (owner == .queries) ? $0 : nil }
+    sharesHeads = bias?.isPerHead == false
+    let sharesBatch = bias?.isPerBatch == false && problem.batch > 1
+    var arguments = try AttentionMaskArguments(problem, transposed: owner == .keys, on: context).arguments
+    let tile = descriptor.tiles.ownTile
+    if let sequences = problem.sequences {
+      let axis: AttentionSequenceTable.Axis = owner == .queries ? .queries : .keys
+      var table = try AttentionSequenceTable(problem, sequences, axis: axis, tile: tile)
+      units = sharesBatch ? table.groupBySequence() : [0..<table.tileCount]
+      arguments += try table.arguments(on: context)
+      tileCount = table.tileCount
+    } else {
+      let tiles = Self.tileCount(problem, owner: owner, tile: tile)
+      let all = try checkedProduct([tiles, problem.batch], argument: "the range of work-groups")
+      units = sharesBatch ? (0..<problem.batch).map { $0 * tiles..<($0 + 1) * tiles } : [0..<all]
+      tileCount = tiles
+    }
+    problemArguments = arguments
+  }
+
+  /// The largest number of units that one launch has.
+  var unitCount: Int { units.map(\.count).max() ?? 0 }
+
+  /// The launches, each of which must see what the one before it wrote.
+  ///
+  /// - Parameter separatesHeads: Whether heads may not run together for a reason of the caller's.
+  func parts(separatesHeads: Bool = false) -> [Part] {
+    let heads = sharesHeads || separatesHeads ? (0..<heads).map { $0..<$0 + 1 } : [0..<heads]
+    return units.flatMap { units in heads.map { Part(heads: $0, units: units) } }
+  }
+
+  private static func build(_ descriptor: AttentionBackwardKernelDescriptor, on context: Context) throws -> Kernel {
+    let variant = try KernelTable.choose(.attention, part: .backward, on: context)
+    return try context.program(descriptor.source(variant)).kernel("tilecl_attention_backward")
+  }
+
+  /// The tiles along one side, none of which crosses a row of blocks.
+  private static func tileCount(
+    _ problem: AttentionDescriptor, owner: AttentionBackwardKernelDescriptor.Owner, tile: Int
+  ) -> Int {
+    func tiles(_ rows: Int) -> Int { (rows + tile - 1) / tile }
+    let length = owner == .queries ? problem.queryLength : problem.keyLength
+    guard let mask = problem.mask.blockMasks?.masks[0] else { return tiles(length) }
+    let block = owner == .queries ? mask.queryBlock : mask.keyBlock
+    let whole = (owner == .queries ? mask.blockRows : mask.blockColumns) - 1
+    return whole * tiles(block) + tiles(length - whole * block)
+  }
+}
