@@ -116,7 +116,7 @@ static inline pairs_t pairs_of(const int v, const int j, const tile_t *tile, con
   return pairs;
 }
 
-// Scores of row vector v and key j of a step, with -inf where the mask hides the key.
+// Scores of row vector v and key j of a step, with -inf where the mask hides the key; j may lie behind the last one.
 static inline vec_t masked(vec_t s, const int v, const int j, const tile_t *tile, const step_t *step)
 {
 #if MASK == MASK_CAUSAL
@@ -124,7 +124,7 @@ static inline vec_t masked(vec_t s, const int v, const int j, const tile_t *tile
   if (first > tile->first_row)
     s = select(s, (vec_t)(-INFINITY), (ivec_t)(first) > (ivec_t)(tile->first_row + v * VECTOR) + (ivec_t)LANES);
 #elif MASK == MASK_BLOCKS
-  if (step->pattern >= 0) {
+  if (step->pattern >= 0 && j < step->keys) {
     // A row vector never straddles words: VECTOR divides 32, and tiles begin at multiples of VECTOR.
     const int bit = tile->row_in_block % 32 + v * VECTOR;
     const uint word = step->bits[j * step->words_per_key + bit / 32] >> (bit % 32);
@@ -172,15 +172,16 @@ INLINE void score_tile(__local vec_t *scores, __local vec_t *maxima, __local con
     vec_t maximum = -INFINITY;
 #pragma unroll SCORE_UNROLL
     for (int j = 0; j < MICRO_KEYS; ++j) {
-      vec_t s = -INFINITY;
-      if (first + j < step->keys) {
 #if MODIFIED
+      vec_t s = -INFINITY;
+      if (first + j < step->keys)
         s = modified_scores(micro[j * ROW_VECTORS], pairs_of(v, first + j, tile, step ORDER), score);
 #else
-        s = sums[j] * score->scale;
+      vec_t s = sums[j] * score->scale;
+      if (first + j >= step->keys)
+        s = -INFINITY;
 #endif
-        s = masked(s, v, first + j, tile, step);
-      }
+      s = masked(s, v, first + j, tile, step);
       micro[j * ROW_VECTORS] = s;
       maximum = fmax(maximum, s);
     }

@@ -7,8 +7,8 @@
 //   dV[j,:] = sum_i keep[i,j] P[i,j] dO[i,:]
 //
 // attention_sums.cl computes delta before, and adds up what is written here in parts. Scores are computed anew from the
-// given LSE (Dao et al., arXiv 2205.14135), so no S x S array exists. Elements are stored as STORAGE says; all arithmetic
-// is fp32, P and g included, and gradients are rounded once.
+// given LSE (Dao et al., arXiv 2205.14135), so no S x S array exists. Elements are stored as STORAGE says; all
+// arithmetic is fp32, P and g included, and gradients are rounded once.
 //
 // Compiled twice. A work-group *owns* a tile of OWN_TILE rows of one side, whose gradients it alone writes, and walks
 // over tiles of OTHER_TILE rows of the other side in a fixed order: no atomics, and equal runs give equal bits.
@@ -24,18 +24,19 @@
 // units first_unit + z, + slices, ...; a unit is a tile of a batch entry, or one of the tile table. There are as many
 // slices as units, unless tables have gradients (RELATIVE, CAPTURE_GRADIENTS): each slice sums them in its own copy.
 //
-// All vectors run across own rows: lane r of row vector v is own row v * VECTOR + r of the tile, as in attention.cl. Two
-// products make a tile: dO V^T, then Q K^T. One pass turns them into g0 and, in place of the scores, into keep P (keys)
-// or the gradients of the scores before the score code (queries). Then rows of the other side, times these weights, are
-// added to micro-tiles of MICRO_CHANNELS x one row vector, in registers.
+// All vectors run across own rows: lane r of row vector v is own row v * VECTOR + r of the tile, as in attention.cl.
+// Two products make a tile: dO V^T, then Q K^T. One pass turns them into g0 and, in place of the scores, into keep P
+// (keys) or the gradients of the scores before the score code (queries). Then rows of the other side, times these
+// weights, are added to micro-tiles of MICRO_CHANNELS x one row vector, in registers.
 //
-// Local memory, in floats (see the declarations): both own operands, transposed; a stage for a slice of the other side's;
-// two tiles of OTHER_TILE x OWN_TILE, two more for captured tensors and one of indices for any table; some for each row.
+// Local memory, in floats (see the declarations): both own operands, transposed; a stage for a slice of the other
+// side's; two tiles of OTHER_TILE x OWN_TILE, two more for captured tensors and one of indices for any table; some for
+// each row.
 //
 // Gradients of parameters, by the side that has them:
 //   ALIBI     queries: sum_j of each query's part, to slope_rows[b, h, i]
-//   BIAS      queries, if it differs by query: added to bias_gradient at the pair's place; else keys: sums over queries.
-//             Launches follow one another for batch entries and heads that share a bias.
+//   BIAS      queries, if it differs by query: added to bias_gradient at the pair's place; else keys: sums over
+//             queries. Launches follow one another for batch entries and heads that share a bias.
 //   RELATIVE  queries: copies [slice, head, element]
 //   CAPTURE_GRADIENTS, how many there are of captured tensors: queries: copies [slice, head or 1, element]
 //
@@ -43,8 +44,8 @@
 // and of Dv channels), STAGE_ROWS (whole rows staged at a time), MICRO_ROWS, MICRO_CHANNELS, WORK_GROUP_SIZE.
 //
 // Preconditions, as in attention.cl: VECTOR divides OWN_TILE; MICRO_ROWS divides OTHER_TILE; STAGE_ROWS and
-// MICRO_CHANNELS at most OTHER_TILE; slices of channels are multiples of 4; lengths at most 2^30; what the mask hides is
-// finite.
+// MICRO_CHANNELS at most OTHER_TILE; slices of channels are multiples of 4; lengths at most 2^30; what the mask hides
+// is finite.
 //
 // Needs: gradients.clh
 // Check: -D OWNER_QUERIES=0

@@ -6,8 +6,8 @@
 //   tilecl_attention_slice_sums result[e] = sum_z copies[z, e]
 //   tilecl_attention_rounded    result[e] = source[e] in the storage type
 //
-// O and dO have offsets and strides for batch, head and row, in elements, with adjacent channels; all else is contiguous.
-// Every sum is fp32 and has one order, so equal input gives equal bits.
+// O and dO have offsets and strides for batch, head and row, in elements, with adjacent channels; all else is
+// contiguous. Every sum is fp32 and has one order, so equal input gives equal bits.
 //
 // One work-item for each element of the result, in groups of any size, without local memory; head_sums has one
 // work-group of REDUCE_ITEMS for each head, and as many floats of local memory.

@@ -14,16 +14,17 @@ import TileCLRuntime
 /// ```
 ///
 /// With δ[i] = Σ_c dO[i,c] O[i,c] - dLSE[i], P = exp(s - LSE) and k the factor of dropout, the gradient of a visible
-/// pair's final score is g = P · (k · dO[i]·V[j] - δ[i]); with g0 the one of scale · Q[i]·K[j] that follows by the chain
-/// rule,
+/// pair's final score is g = P · (k · dO[i]·V[j] - δ[i]); with g0 the one of scale · Q[i]·K[j] that follows by the
+/// chain rule,
 ///
 ///     dQ[i] = scale Σ_j g0 K[j]      dK[j] = scale Σ_i g0 Q[i]      dV[j] = Σ_i k P dO[i]
 ///
-/// and the parameters of ``AttentionScore`` sum their parts of g. P and g stay in fp32, and each gradient is rounded once.
-/// P is computed anew from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that size.
+/// and the parameters of ``AttentionScore`` sum their parts of g. P and g stay in fp32, and each gradient is rounded
+/// once. P is computed anew from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that
+/// size.
 ///
-/// Every element is summed by one work-group in one order: equal input gives equal bits, and a batch entry's gradients do
-/// not depend on the entries beside it. A plan may be run any number of times and from any thread.
+/// Every element is summed by one work-group in one order: equal input gives equal bits, and a batch entry's gradients
+/// do not depend on the entries beside it. A plan may be run any number of times and from any thread.
 ///
 /// Source: "FlashAttention", arXiv 2205.14135, and the formulas of ``AttentionScore``.
 public final class AttentionBackwardPlan: Sendable {
@@ -73,10 +74,10 @@ public final class AttentionBackwardPlan: Sendable {
 
   /// Computes the gradients of a loss by everything that attention takes, from those by what it gives.
   ///
-  /// The given output and LSE are taken as they are, so that those of ``Engine/merge(_:)`` over several parts of the keys
-  /// give the part of the gradients that belongs to this plan's keys. Views are taken as they are, as long as channels are
-  /// adjacent. On a device the call returns once the work is enqueued, or, if elements of captured tensors have gradients,
-  /// once it is done.
+  /// The given output and LSE are taken as they are, so that those of ``Engine/merge(_:)`` over several parts of the
+  /// keys give the part of the gradients that belongs to this plan's keys. Views are taken as they are, as long as
+  /// channels are adjacent. On a device the call returns once the work is enqueued, or, if elements of captured tensors
+  /// have gradients, once it is done.
   ///
   /// - Parameters:
   ///   - inputs: What the forward pass took, with the same seed of dropout.
@@ -150,8 +151,8 @@ extension Engine {
   /// Prepares the gradients of attention: compiles the kernels, or takes them from the cache, and uploads the masks.
   ///
   /// - Throws: ``TileCLError`` of code `unsupported` for a score modification without a derivative, `programBuild` if a
-  ///   kernel does not compile, `limitExceeded` if the device has too little memory for it or for the masks, or what the
-  ///   driver reports.
+  ///   kernel does not compile, `limitExceeded` if the device has too little memory for it or for the masks, or what
+  ///   the driver reports.
   public func makeBackwardPlan(_ descriptor: AttentionDescriptor) throws -> AttentionBackwardPlan {
     try AttentionBackwardPlan(descriptor, on: self)
   }

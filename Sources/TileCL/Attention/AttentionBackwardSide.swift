@@ -2,8 +2,8 @@ import TileCLCore
 import TileCLReference
 package import TileCLRuntime
 
-/// The backward kernel for one side, compiled, with the buffers of its masks: what gives the gradients of queries, or those
-/// of keys and values.
+/// The backward kernel for one side, compiled, with the buffers of its masks: what gives the gradients of queries, or
+/// those of keys and values.
 package struct AttentionBackwardSide: Sendable {
   /// A part of the work that one launch does: some heads of some units, of which each is a tile of a batch entry.
   struct Part: Hashable, Sendable {

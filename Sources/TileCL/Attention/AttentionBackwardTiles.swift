@@ -2,8 +2,8 @@ import TileCLCore
 package import TileCLReference
 import TileCLRuntime
 
-/// How the portable backward kernel of attention cuts its work; see the head of `attention/attention_backward.cl` for each
-/// number.
+/// How the portable backward kernel of attention cuts its work; see the head of `attention/attention_backward.cl` for
+/// each number.
 ///
 /// Lengths take no part in the choice, so a change of them never compiles anything.
 package struct AttentionBackwardTiles: Hashable, Sendable {

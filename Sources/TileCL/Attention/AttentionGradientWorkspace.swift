@@ -4,9 +4,9 @@ import TileCLRuntime
 
 /// The memory in which a backward pass keeps parts of the gradients of a score's parameters.
 ///
-/// Elements of tables get parts from pairs anywhere. The units of a launch are therefore cut into slices, one work-group
-/// each for every head, with a copy of the tables for each; the copies are added up in order. How many slices there are
-/// follows from the problem alone, not from the device, so that equal tiles give equal bits.
+/// Elements of tables get parts from pairs anywhere. The units of a launch are therefore cut into slices, one
+/// work-group each for every head, with a copy of the tables for each; the copies are added up in order. How many
+/// slices there are follows from the problem alone, not from the device, so that equal tiles give equal bits.
 struct AttentionGradientWorkspace: Sendable {
   /// The most bytes for copies of tables, if one copy does not take more.
   static let tableLimit = 1 << 26

@@ -34,16 +34,20 @@ struct AttentionPass: Sendable {
     let head = index / problem.queryLength % problem.queryHeads
     let entry = index / problem.queryLength / problem.queryHeads
     guard let place = place(ofRow: row, entry: entry, ranges: \.queries) else { return nil }
-    return AttentionQuery(
-      index: index, entry: entry, head: head, row: row, sequence: place.sequence, position: place.position)
+    return query(entry: entry, head: head, row: row, sequence: place.sequence, position: place.position)
   }
 
   /// The query at a position of a sequence.
   func query(entry: Int, head: Int, sequence: Int, position: Int) -> AttentionQuery {
-    let row = row(ofPosition: position, sequence: sequence, ranges: \.queries)
-    return AttentionQuery(
+    let row = row(ofPosition: position, first: problem.sequences?.sequences[sequence].queries.lowerBound ?? 0)
+    return query(entry: entry, head: head, row: row, sequence: sequence, position: position)
+  }
+
+  private func query(entry: Int, head: Int, row: Int, sequence: Int, position: Int) -> AttentionQuery {
+    AttentionQuery(
       index: (entry * problem.queryHeads + head) * problem.queryLength + row, entry: entry, head: head, row: row,
-      sequence: sequence, position: position)
+      sequence: sequence, position: position, lengths: problem.lengths(batch: sequence),
+      firstKey: problem.sequences?.sequences[sequence].keys.lowerBound ?? 0)
   }
 
   /// The sequence that a row belongs to, and its position there; nil for padding.
@@ -68,13 +72,9 @@ struct AttentionPass: Sendable {
     return range.contains(row) ? (sequence, row - range.lowerBound) : nil
   }
 
-  /// The row of the tensors at a position of a sequence.
-  private func row(
-    ofPosition position: Int, sequence: Int, ranges: KeyPath<AttentionSequences.Sequence, Range<Int>>
-  ) -> Int {
-    if let order = problem.tokenOrder { return Int(order.permutation[position]) }
-    guard let sequences = problem.sequences else { return position }
-    return sequences.sequences[sequence][keyPath: ranges].lowerBound + position
+  /// The row of the tensors at a position of a sequence that begins with the row `first`.
+  private func row(ofPosition position: Int, first: Int) -> Int {
+    problem.tokenOrder.map { Int($0.permutation[position]) } ?? first + position
   }
 
   // MARK: - Scores
@@ -94,8 +94,8 @@ struct AttentionPass: Sendable {
 
   /// The pair of a query and a key that the mask shows; nil if user code hides it.
   func pair(_ query: AttentionQuery, keyPosition: Int) -> AttentionPairScore? {
-    let lengths = problem.lengths(batch: query.sequence)
-    let keyRow = row(ofPosition: keyPosition, sequence: query.sequence, ranges: \.keys)
+    let lengths = query.lengths
+    let keyRow = row(ofPosition: keyPosition, first: query.firstKey)
     let pair = AttentionPair(
       batch: query.sequence, head: query.head, query: query.position, key: keyPosition, queryRow: query.row,
       keyRow: keyRow, queryLength: lengths.queries, keyLength: lengths.keys)

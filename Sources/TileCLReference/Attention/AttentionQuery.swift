@@ -11,6 +11,10 @@ struct AttentionQuery {
   let sequence: Int
   /// Its position in its sequence.
   let position: Int
+  /// The queries and keys of its sequence.
+  let lengths: (queries: Int, keys: Int)
+  /// The row of its sequence's first key.
+  let firstKey: Int
 }
 
 /// A pair that the masks show, and its score on the way to the softmax.

@@ -114,8 +114,8 @@ enum AttentionBackwardCode {
       })
   }
 
-  /// gain[key_row] · tanh(score) + rate[head] · sharpness · score, with gradients of both tensors; every fifth key has none
-  /// of the gain's.
+  /// gain[key_row] · tanh(score) + rate[head] · sharpness · score, with gradients of both tensors; every fifth key has
+  /// none of the gain's.
   static func score() throws -> ScoreModification {
     try ScoreModification(
       "gain and rate", captures: [.tensor("gain"), .float("sharpness"), .tensor("rate")],

@@ -61,6 +61,31 @@ import TileCLTestSupport
     }
   }
 
+  @Test func theLargestErrorIsBoundedByTheBaselines() {
+    let oracle = [Double](repeating: 1, count: 100)
+    let baseline = [1.5] + [Float](repeating: 1.25, count: 99)
+    for (error, factor, passes) in [(0.9, 2, true), (1.1, 2, false), (1.1, 3, true), (1.6, 3, false)]
+      as [(
+        Float, Double, Bool
+      )]
+    {
+      let candidate = [1 + error] + [Float](repeating: 1, count: 99)
+      let comparison = Comparison.floating(
+        "x", candidate: candidate, oracle: oracle, baseline: baseline, dtype: .float16, maximumFactor: factor)
+      #expect(comparison.passed == passes)
+    }
+  }
+
+  @Test func termsThatCancelMayLeaveTheirRounding() {
+    let zeros = [Float](repeating: 0, count: 4)
+    for (value, passes) in [(1e-5, true), (1e-3, false)] as [(Float, Bool)] {
+      let comparison = Comparison.floating(
+        "x", candidate: [value, 0, 0, 0], oracle: zeros.map(Double.init), baseline: zeros, dtype: .float32,
+        magnitude: 100)
+      #expect(comparison.passed == passes)
+    }
+  }
+
   @Test func countsMustMatch() {
     #expect(!Comparison.floating("x", candidate: [], oracle: [], baseline: [], dtype: .float32).passed)
     #expect(!Comparison.floating("x", candidate: [1], oracle: [1, 2], baseline: [1, 2], dtype: .float32).passed)

@@ -8,44 +8,15 @@ computes in float64 on exactly those values, and the results are stored as float
 hold the case's parameters as JSON under the key "case". Nothing here shares code with the library under test.
 """
 
-import json
 import math
-import pathlib
-import zlib
 
 import torch
-from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
 import hilbert
-
-FOLDER = pathlib.Path(__file__).resolve().parent
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-class Case:
-    """One fixture: a seed that follows from its name, its parameters and its tensors."""
-
-    def __init__(self, operation: str, name: str, **parameters):
-        self.path = FOLDER / operation / f"{name}.safetensors"
-        self.parameters = parameters
-        self.tensors: dict[str, torch.Tensor] = {}
-        self.generator = torch.Generator().manual_seed(zlib.crc32(f"{operation}/{name}".encode()))
-
-    def normals(self, name: str, shape: list[int], factor: float = 1.0) -> torch.Tensor:
-        """Draws an input, stores it in the case's type, and returns the stored values in float64."""
-        values = factor * torch.randn(shape, generator=self.generator, dtype=torch.float64)
-        self.tensors[name] = values.to(DTYPES[self.parameters["dtype"]])
-        return self.tensors[name].double()
-
-    def integers(self, low: int, high: int, shape: list[int]) -> torch.Tensor:
-        return torch.randint(low, high, shape, generator=self.generator)
-
-    def save(self) -> None:
-        self.path.parent.mkdir(exist_ok=True)
-        tensors = {name: tensor.contiguous() for name, tensor in self.tensors.items()}
-        save_file(tensors, self.path, metadata={"case": json.dumps(self.parameters, sort_keys=True)})
+from attention_options import make_attention_options
+from fixture import FOLDER, Case
 
 
 # MARK: Attention
@@ -257,6 +228,7 @@ if __name__ == "__main__":
     for stale in FOLDER.glob("*/*.safetensors"):
         stale.unlink()
     make_attention()
+    make_attention_options()
     make_linear_cross_entropy()
     make_quantized_matmul()
     files = sorted(FOLDER.glob("*/*.safetensors"))
