@@ -178,11 +178,7 @@ extension GoldenCheck {
 
   /// A mask of the cells of a grid in row-major order.
   private func gridMask(_ name: String, _ parameters: Parameters) throws -> BlockMask {
-    let sides = try #require(parameters.extents)
-    let grid =
-      sides.count == 2
-      ? try TokenGrid(height: sides[0], width: sides[1])
-      : try TokenGrid(depth: sides[0], height: sides[1], width: sides[2])
+    let grid = try TokenGrid(sides: #require(parameters.extents))
     switch name {
     case "grid_window":
       return try .window(grid, size: [#require(parameters.window)], queryBlock: 32, keyBlock: 32)

@@ -29,14 +29,9 @@ package struct AttentionBackwardSide: Sendable {
     _ problem: AttentionDescriptor, owner: AttentionBackwardKernelDescriptor.Owner, on context: Context,
     limits: AttentionTiles.Limits
   ) throws {
-    var limits = limits
-    var descriptor = try AttentionBackwardKernelDescriptor(problem, owner: owner, limits: limits)
-    var kernel = try Self.build(descriptor, on: context)
-    // A kernel that needs many registers may not run in the groups that its device otherwise takes.
-    while kernel.maximumWorkGroupSize < descriptor.tiles.workGroupSize, descriptor.tiles.workGroupSize > 1 {
-      limits.workGroupSize = descriptor.tiles.workGroupSize / 2
-      descriptor = try AttentionBackwardKernelDescriptor(problem, owner: owner, limits: limits)
-      kernel = try Self.build(descriptor, on: context)
+    let (descriptor, kernel) = try limits.fitting { limits in
+      let descriptor = try AttentionBackwardKernelDescriptor(problem, owner: owner, limits: limits)
+      return (descriptor, try Self.build(descriptor, on: context), descriptor.tiles.workGroupSize)
     }
     self.kernel = kernel
     kernelDescriptor = descriptor
@@ -55,7 +50,11 @@ package struct AttentionBackwardSide: Sendable {
       arguments += try table.arguments(on: context)
       tileCount = table.tileCount
     } else {
-      let tiles = Self.tileCount(problem, owner: owner, tile: tile)
+      let mask = problem.mask.blockMasks?.masks[0]
+      let tiles =
+        owner == .queries
+        ? AttentionTiles.count(rows: problem.queryLength, block: mask?.queryBlock, tile: tile)
+        : AttentionTiles.count(rows: problem.keyLength, block: mask?.keyBlock, tile: tile)
       let all = try checkedProduct([tiles, problem.batch], argument: "the range of work-groups")
       units = sharesBatch ? (0..<problem.batch).map { $0 * tiles..<($0 + 1) * tiles } : [0..<all]
       tileCount = tiles
@@ -77,17 +76,5 @@ package struct AttentionBackwardSide: Sendable {
   private static func build(_ descriptor: AttentionBackwardKernelDescriptor, on context: Context) throws -> Kernel {
     let variant = try KernelTable.choose(.attention, part: .backward, on: context)
     return try context.program(descriptor.source(variant)).kernel("tilecl_attention_backward")
-  }
-
-  /// The tiles along one side, none of which crosses a row of blocks.
-  private static func tileCount(
-    _ problem: AttentionDescriptor, owner: AttentionBackwardKernelDescriptor.Owner, tile: Int
-  ) -> Int {
-    func tiles(_ rows: Int) -> Int { (rows + tile - 1) / tile }
-    let length = owner == .queries ? problem.queryLength : problem.keyLength
-    guard let mask = problem.mask.blockMasks?.masks[0] else { return tiles(length) }
-    let block = owner == .queries ? mask.queryBlock : mask.keyBlock
-    let whole = (owner == .queries ? mask.blockRows : mask.blockColumns) - 1
-    return whole * tiles(block) + tiles(length - whole * block)
   }
 }

@@ -114,13 +114,7 @@ struct AttentionGradientWorkspace: Sendable {
     var flags = [Int32](repeating: 0, count: modification.gradients.count)
     try flags.withUnsafeMutableBytes { try context.queue.read(faults, into: $0) }
     for (gradient, flag) in zip(modification.gradients, flags) where flag != 0 {
-      let count = captureRanges[gradient.capture]?.count ?? 0
-      throw TileCLError(
-        .outOfRange,
-        "gradients of the score modification \(modification.name): the index for \(gradient.capture) is outside "
-          + "0..<\(count) for some pair",
-        argument: "captures[\"\(gradient.capture)\"]",
-        hint: "Let the index be negative for pairs whose score depends on no element.")
+      throw modification.indexFault(gradient, count: captureRanges[gradient.capture]?.count ?? 0)
     }
   }
 

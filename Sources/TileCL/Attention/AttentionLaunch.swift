@@ -29,16 +29,11 @@ package struct AttentionLaunch: Sendable {
   package init(
     _ problem: AttentionDescriptor, keySplits: Int? = nil, on context: Context, limits: AttentionTiles.Limits? = nil
   ) throws {
-    var limits = limits ?? AttentionTiles.Limits(context.device)
-    var descriptor = try AttentionKernelDescriptor(problem, limits: limits)
-    var program = try Self.build(descriptor, on: context)
-    var kernel = try program.kernel(Self.kernelName)
-    // A kernel that needs many registers may not run in the groups that its device otherwise takes.
-    while kernel.maximumWorkGroupSize < descriptor.tiles.workGroupSize, descriptor.tiles.workGroupSize > 1 {
-      limits.workGroupSize = descriptor.tiles.workGroupSize / 2
-      descriptor = try AttentionKernelDescriptor(problem, limits: limits)
-      program = try Self.build(descriptor, on: context)
-      kernel = try program.kernel(Self.kernelName)
+    let limits = limits ?? AttentionTiles.Limits(context.device)
+    let ((descriptor, program), kernel) = try limits.fitting { limits in
+      let descriptor = try AttentionKernelDescriptor(problem, limits: limits)
+      let program = try Self.build(descriptor, on: context)
+      return ((descriptor, program), try program.kernel(Self.kernelName), descriptor.tiles.workGroupSize)
     }
     self.problem = problem
     self.context = context
@@ -52,7 +47,9 @@ package struct AttentionLaunch: Sendable {
       queryTiles = table.tileCount
       groups = try checkedProduct([queryTiles, problem.queryHeads], argument: "the range of work-groups")
     } else {
-      queryTiles = Self.queryTiles(problem, tile: descriptor.tiles.queryTile)
+      queryTiles = AttentionTiles.count(
+        rows: problem.queryLength, block: problem.mask.blockMasks?.masks[0].queryBlock,
+        tile: descriptor.tiles.queryTile)
       groups = try checkedProduct(
         [queryTiles, problem.queryHeads, problem.batch], argument: "the range of work-groups")
     }
@@ -111,14 +108,6 @@ package struct AttentionLaunch: Sendable {
   private static func build(_ descriptor: AttentionKernelDescriptor, on context: Context) throws -> Program {
     try context.program(descriptor.source(KernelTable.choose(.attention, on: context)))
   }
-
-  /// The tiles of queries, none of which crosses a row of blocks.
-  private static func queryTiles(_ problem: AttentionDescriptor, tile: Int) -> Int {
-    func tiles(_ queries: Int) -> Int { (queries + tile - 1) / tile }
-    guard let mask = problem.mask.blockMasks?.masks[0] else { return tiles(problem.queryLength) }
-    let whole = mask.blockRows - 1
-    return whole * tiles(mask.queryBlock) + tiles(problem.queryLength - whole * mask.queryBlock)
-  }
 }
 
 extension AttentionTiles.Limits {
@@ -127,5 +116,18 @@ extension AttentionTiles.Limits {
     self.init(
       kind: device.kind, localMemory: device.capabilities.localMemory,
       workGroupSize: device.capabilities.maximumWorkGroupSize)
+  }
+
+  /// What is made for these limits or, where a kernel that needs many registers cannot run in groups of the size that
+  /// they allow, for smaller groups.
+  func fitting<Made>(
+    _ make: (AttentionTiles.Limits) throws -> (made: Made, kernel: Kernel, workGroupSize: Int)
+  ) throws -> (made: Made, kernel: Kernel) {
+    var limits = self
+    while true {
+      let (made, kernel, workGroupSize) = try make(limits)
+      if workGroupSize <= max(kernel.maximumWorkGroupSize, 1) { return (made, kernel) }
+      limits.workGroupSize = workGroupSize / 2
+    }
   }
 }

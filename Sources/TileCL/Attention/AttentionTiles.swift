@@ -90,6 +90,16 @@ package struct AttentionTiles: Hashable, Sendable {
     }
   }
 
+  /// The tiles that some rows are cut into, none of which crosses a block.
+  ///
+  /// - Parameter block: The rows of a mask's block; nil without a mask of blocks.
+  static func count(rows: Int, block: Int?, tile: Int) -> Int {
+    func tiles(_ rows: Int) -> Int { (rows + tile - 1) / tile }
+    guard let block else { return tiles(rows) }
+    let whole = (rows - 1) / block
+    return whole * tiles(block) + tiles(rows - whole * block)
+  }
+
   /// The size of a part when `whole` is cut into as few equal parts of at most `limit` as possible, rounded up.
   static func part(of whole: Int, atMost limit: Int, multipleOf unit: Int) -> Int {
     let parts = (whole + limit - 1) / limit

@@ -10,7 +10,7 @@ extension AttentionCases {
       grid("exact shifted windows in tile order", picture, .tile([4, 4])) { grid, order in
         try .shiftedWindow(grid, size: [4], order: order, queryBlock: 32, keyBlock: 32)
       },
-      grid("exact sliding window in tile order", picture, .tile([4, 8]), isSmall: true) { grid, order in
+      grid("exact sliding window in tile order", picture, .tile([4, 8])) { grid, order in
         try .slidingWindow(grid, radius: [3, 2], order: order, queryBlock: 32, keyBlock: 32)
       },
       grid("exact sliding window, row-major", picture, .rowMajor) { grid, _ in
@@ -57,9 +57,9 @@ extension AttentionCases {
 
   private static func grid(
     _ name: String, _ grid: @escaping @Sendable () throws -> TokenGrid, _ order: Order, dtype: DType = .float32,
-    isSmall: Bool = false, mask: @escaping @Sendable (TokenGrid, TokenOrder?) throws -> BlockMask
+    mask: @escaping @Sendable (TokenGrid, TokenOrder?) throws -> BlockMask
   ) -> AttentionCase {
-    AttentionCase(name, isSmall: isSmall) {
+    AttentionCase(name) {
       let grid = try grid()
       let order: TokenOrder? =
         switch order {

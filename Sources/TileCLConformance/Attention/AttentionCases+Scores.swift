@@ -14,10 +14,10 @@ extension AttentionCases {
   static let scores: [AttentionCase] = singleOptions + biases + relativePositions + allOptions
 
   private static let singleOptions: [AttentionCase] = [
-    AttentionCase("softcap", spread: 2, isSmall: true) { try problem(.init(softcap: 5)) },
+    AttentionCase("softcap", spread: 2) { try problem(.init(softcap: 5)) },
     AttentionCase("ALiBi looks both ways without a mask") { try problem(.init(hasALiBi: true)) },
-    AttentionCase("ALiBi, causal", isSmall: true) { try problem(.init(hasALiBi: true), mask: .causal) },
-    AttentionCase("sinks, causal", hasLSEGradient: true, isSmall: true) {
+    AttentionCase("ALiBi, causal") { try problem(.init(hasALiBi: true), mask: .causal) },
+    AttentionCase("sinks, causal", hasLSEGradient: true) {
       try problem(.init(hasSinks: true), mask: .causal)
     },
     AttentionCase("sinks, and queries that see nothing else", hasLSEGradient: true) {
@@ -33,8 +33,7 @@ extension AttentionCases {
       let bias = AttentionScore.Bias(isPerBatch: bits & 4 != 0, isPerHead: bits & 2 != 0, isPerQuery: bits & 1 != 0)
       let axes = [(bias.isPerBatch, "batch"), (bias.isPerHead, "head"), (bias.isPerQuery, "query")].filter(\.0).map(\.1)
       return AttentionCase(
-        "bias by \((axes + ["key"]).joined(separator: ", "))", layout: bits == 7 ? .transposed : .contiguous,
-        isSmall: bits == 2
+        "bias by \((axes + ["key"]).joined(separator: ", "))", layout: bits == 7 ? .transposed : .contiguous
       ) {
         try problem(.init(bias: bias), mask: .causal)
       }
@@ -46,7 +45,7 @@ extension AttentionCases {
         batch: 2, queryHeads: 2, queryLength: 70, headDimension: 16,
         score: .init(relativePositions: .init(TokenGrid(sides: [70]))), returnsLSE: true)
     },
-    AttentionCase("relative positions of a plane, shifted Hilbert windows", isSmall: true) {
+    AttentionCase("relative positions of a plane, shifted Hilbert windows") {
       try .init(
         batch: 2, queryHeads: 2, queryLength: 9 * 7, headDimension: 16,
         mask: .blocks(
@@ -64,7 +63,7 @@ extension AttentionCases {
   /// All at once, with block masks, an order, groups and user code.
   private static let allOptions: [AttentionCase] = DType.floatingPointCases.map { dtype in
     AttentionCase(
-      "\(dtype), every option", hasLSEGradient: true, isSmall: dtype == .float32, captures: decayCaptures(heads: 4)
+      "\(dtype), every option", hasLSEGradient: true, captures: decayCaptures(heads: 4)
     ) {
       try .init(
         batch: 2, queryHeads: 4, keyValueHeads: 2, queryLength: 77, headDimension: 16, dtype: dtype,
@@ -79,7 +78,7 @@ extension AttentionCases {
 
   /// Dropout: the same weights forward and backward.
   static let dropout: [AttentionCase] = [0, 0.17, 0.5, 0.9].map { (probability: Float) in
-    AttentionCase("dropout of \(probability)", isSmall: probability == 0.5) {
+    AttentionCase("dropout of \(probability)") {
       try problem(.init(dropout: probability), mask: .causal)
     }
   }

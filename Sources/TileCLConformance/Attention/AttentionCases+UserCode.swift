@@ -87,7 +87,7 @@ extension AttentionCases {
 
   static let userCode: [AttentionCase] =
     [
-      AttentionCase("a mask by code", isSmall: true) {
+      AttentionCase("a mask by code") {
         try .init(
           batch: 2, queryHeads: 4, keyValueHeads: 2, queryLength: 61, keyLength: 83, headDimension: 16,
           maskModification: holes(), returnsLSE: true)
@@ -100,7 +100,7 @@ extension AttentionCases {
           returnsLSE: true)
       },
       AttentionCase(
-        "scores by code, with gradients of what it captures", hasLSEGradient: true, isSmall: true,
+        "scores by code, with gradients of what it captures", hasLSEGradient: true,
         captures: decayCaptures(heads: 4)
       ) {
         try .init(

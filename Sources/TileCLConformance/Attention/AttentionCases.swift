@@ -6,7 +6,7 @@ public enum AttentionCases {
   public static let all: [ConformanceCase] =
     (headDimensions + lengths + groups + dtypes + blocks + headMasks + orders + grids + layouts + ranges + scores
     + dropout
-    + userCode + sequences + decode + fuzz).map(\.conformance) + merges + invariance
+    + userCode + sequences + decode + fuzz + small).map(\.conformance) + merges + invariance
 
   /// Every kind of head dimension, with values of the same width or another. Some are forward alone: each compiles
   /// programs of its own.
@@ -43,7 +43,7 @@ public enum AttentionCases {
 
   /// Query heads that share keys and values.
   private static let groups: [AttentionCase] = [1, 2, 4, 8].map { ratio in
-    AttentionCase("\(ratio) query heads for each key head", isSmall: ratio == 4) {
+    AttentionCase("\(ratio) query heads for each key head") {
       try .init(
         batch: 2, queryHeads: 8, keyValueHeads: 8 / ratio, queryLength: 33, keyLength: 70, headDimension: 16,
         returnsLSE: true)
@@ -67,7 +67,7 @@ public enum AttentionCases {
           queryHeads: 1, queryLength: 17, keyLength: 1000, headDimension: dtype == .float16 ? 129 : 59,
           valueDimension: dtype == .float16 ? 7 : 64, dtype: dtype, returnsLSE: true)
       },
-      AttentionCase("\(dtype), blocks", isSmall: true) {
+      AttentionCase("\(dtype), blocks") {
         try .init(
           queryHeads: 2, queryLength: 150, keyLength: 170, headDimension: 64, dtype: dtype,
           mask: .blocks(mixed(150, 170, 32, 32)), returnsLSE: true)

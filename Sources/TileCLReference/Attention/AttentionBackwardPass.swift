@@ -40,7 +40,9 @@ struct AttentionBackwardPass: Sendable {
   private var problem: AttentionDescriptor { pass.problem }
   private var operands: AttentionOperands { pass.operands }
 
-  func gradients() -> AttentionReferenceGradients {
+  /// - Throws: ``TileCLError`` of code `outOfRange` that names the captured tensor of which a declared gradient takes an
+  ///   element that there is not.
+  func gradients() throws -> AttentionReferenceGradients {
     let score = problem.score
     let ofQueries = byQuery()
     let ofKeys = byKey()
@@ -50,7 +52,7 @@ struct AttentionBackwardPass: Sendable {
       value: ofKeys.columns(width..<width + valueWidth, of: width + valueWidth), bias: bias(),
       alibiSlopes: score.hasALiBi ? byHead(ofQueries.columns(width..<width + 1, of: width + 2)) : [],
       sinks: score.hasSinks ? byHead(ofQueries.columns(width + 1..<width + 2, of: width + 2)) : [],
-      relativeBias: relativeBias(), captures: captures())
+      relativeBias: relativeBias(), captures: try captures())
   }
 
   // MARK: - One pair
@@ -170,19 +172,24 @@ struct AttentionBackwardPass: Sendable {
     }
   }
 
-  private func captures() -> [String: [Double]] {
+  private func captures() throws -> [String: [Double]] {
     var sums: [String: [Double]] = [:]
-    for declared in problem.score.modification?.gradients ?? [] {
+    guard let modification = problem.score.modification else { return sums }
+    for declared in modification.gradients {
       let count = operands.captures[declared.capture].count
-      let heads = scattered(stride: count) { gradient in
+      // One place more counts the pairs whose element is outside the tensor.
+      let heads = scattered(stride: count + 1) { gradient in
         let pair = gradient.pair.pair
-        return declared.element(pair, operands.captures).map { element in
-          (element, gradient.new * declared.derivative(gradient.pair.old, pair, operands.captures))
-        }
+        guard let element = declared.element(pair, operands.captures), element >= 0 else { return nil }
+        guard element < count else { return (count, 1) }
+        return (element, gradient.new * declared.derivative(gradient.pair.old, pair, operands.captures))
       }
       // Several declarations may speak of one tensor.
       var sum = sums[declared.capture] ?? [Double](repeating: 0, count: count)
-      for (place, value) in heads.enumerated() { sum[place % count] += value }
+      for (place, value) in heads.enumerated() where place % (count + 1) < count { sum[place % (count + 1)] += value }
+      guard heads.enumerated().allSatisfy({ $0.offset % (count + 1) < count || $0.element == 0 }) else {
+        throw modification.indexFault(declared, count: count)
+      }
       sums[declared.capture] = sum
     }
     return sums
@@ -196,10 +203,7 @@ struct AttentionBackwardPass: Sendable {
       for entry in 0..<problem.batch {
         for row in 0..<problem.queryLength {
           let index = (entry * problem.queryHeads + head) * problem.queryLength + row
-          for case let (place, value)? in gradients(ofQuery: index).lazy.map(term) where result.indices.contains(place)
-          {
-            result[place] += value
-          }
+          for case let (place, value)? in gradients(ofQuery: index).lazy.map(term) { result[place] += value }
         }
       }
     }

@@ -10,7 +10,7 @@ extension Reference {
   ///
   /// and dQ[i] = scale Σ_j g0 K[j], dK[j] = scale Σ_i g0 Q[i], dV[j] = Σ_i k P dO[i]; biases and tables sum g2, slopes
   /// -g2 |i + (Sk - Sq) - j|, captures g3 ∂f, and a sink has -Σ_i exp(sink - LSE[i]) δ[i]. A capture's gradient takes
-  /// nothing from a pair whose element is nil or outside the tensor.
+  /// nothing from a pair whose element is nil or negative.
   ///
   /// - Parameters:
   ///   - problem: What was computed.
@@ -19,8 +19,8 @@ extension Reference {
   ///   - lseGradient: dLSE, [B, Hq, Sq]; empty for 0.
   ///   - forward: The output and LSE to start from, as the stored or the merged ones; computed in fp64 if nil.
   /// - Returns: The gradients. Those of padding, and of queries that see no key, are 0.
-  /// - Throws: ``TileCLError`` that names the array with a wrong number of elements, the capture that is missing, or a
-  ///   score modification without a derivative.
+  /// - Throws: ``TileCLError`` that names the array with a wrong number of elements, the capture that is missing, a score
+  ///   modification without a derivative, or the captured tensor of which a gradient takes an element that there is not.
   public static func attentionGradients(
     _ problem: AttentionDescriptor, _ values: AttentionValues, outputGradient: [Float], lseGradient: [Float] = [],
     forward: AttentionReferenceResult? = nil
@@ -50,7 +50,7 @@ extension Reference {
         hint: "Without it there is no backward pass.")
     }
     let pass = AttentionPass(problem, operands)
-    return AttentionBackwardPass(
+    return try AttentionBackwardPass(
       pass, forward: forward ?? pass.forward(), outputGradient: outputGradient, lseGradient: lseGradient
     ).gradients()
   }

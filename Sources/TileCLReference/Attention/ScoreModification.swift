@@ -1,4 +1,4 @@
-import TileCLCore
+package import TileCLCore
 
 /// User code that changes scores: OpenCL C for the kernels, and the same function in Swift for the reference.
 ///
@@ -118,5 +118,15 @@ public struct ScoreModification: Hashable, Sendable {
   /// ∂ new score / ∂ old score, by the Swift function; nil without one.
   public func derivative(_ score: Double, _ pair: AttentionPair, _ captures: CapturedValues) -> Double? {
     derivativeCode?.function(score, pair, captures)
+  }
+
+  /// The error for a gradient whose index is not in its tensor.
+  package func indexFault(_ gradient: Gradient, count: Int) -> TileCLError {
+    TileCLError(
+      .outOfRange,
+      "gradients of the score modification \(name): the index for \(gradient.capture) is outside 0..<\(count) for some "
+        + "pair",
+      argument: "captures[\"\(gradient.capture)\"]",
+      hint: "Let the index be negative for pairs whose score depends on no element.")
   }
 }

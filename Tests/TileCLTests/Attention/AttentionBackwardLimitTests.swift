@@ -59,9 +59,8 @@ struct AttentionBackwardLimitTests {
     expect(.unsupported, "score.modification", "doubled") { _ = try engine.makeBackwardPlan(problem) }
   }
 
-  @Test("An element outside its captured tensor is an error", .enabled(if: TestEngines.hasOpenCL))
-  func elementOutOfRange() throws {
-    let engine = try #require(TestEngines.openCL)
+  @Test("An element outside its captured tensor is an error", arguments: TestEngines.all)
+  func elementOutOfRange(engine: Engine) throws {
     let modification = try ScoreModification(
       "shift", captures: [.tensor("table"), .int32("shift")], source: "return score;", derivative: "return 1.0f;",
       gradients: [

@@ -149,6 +149,66 @@ struct AttentionBackwardPlanTests {
     #expect(try one.bias?.array() == all.bias.map { try entry($0).array() })
   }
 
+  @Test("Views give the gradients of their values", arguments: TestEngines.all)
+  func views(engine: Engine) throws {
+    let problem = try AttentionDescriptor(
+      batch: 2, queryHeads: 4, keyValueHeads: 2, queryLength: 30, keyLength: 45, headDimension: 8, mask: .causal,
+      score: AttentionScore(hasSinks: true))
+    let example = try AttentionBackwardExample<Float>(problem, on: engine)
+    let plan = try engine.makeBackwardPlan(problem)
+    // [B, S, H, D] storage, and parts of larger tensors with NaN around them.
+    func transposed(_ tensor: Tensor<Float>) throws -> Tensor<Float> {
+      try tensor.transposed(1, 2).contiguous().transposed(1, 2)
+    }
+    func cut(_ tensor: Tensor<Float>) throws -> Tensor<Float> {
+      let (shape, values) = (tensor.shape, try tensor.array())
+      let width = shape[3] + 3
+      var padded = [Float](repeating: .nan, count: values.count / shape[3] * width)
+      for index in values.indices { padded[index / shape[3] * width + index % shape[3] + 2] = values[index] }
+      return try engine.tensor(padded, shape: shape.dropLast() + [width])
+        .sliced(axis: 3, range: 2..<2 + shape[3])
+    }
+    let expected = try example.run(plan).values()
+    for change in [transposed, cut] {
+      var inputs = example.inputs
+      inputs.query = try change(inputs.query)
+      inputs.key = try change(inputs.key)
+      inputs.value = try change(inputs.value)
+      let gradients = try plan.run(
+        inputs, forward: AttentionOutput(output: change(example.forward.output), lse: example.forward.lse),
+        outputGradient: change(example.outputGradient), lseGradient: example.lseGradient)
+      #expect(try gradients.values() == expected)
+    }
+  }
+
+  /// Copies for each head would take more than their limit, so heads follow one another.
+  @Test("Gradients of large captured tensors", .enabled(if: TestEngines.hasOpenCL))
+  func largeCaptures() throws {
+    let engine = try #require(TestEngines.openCL)
+    let count = 2_200_000
+    let problem = try AttentionDescriptor(
+      batch: 2, queryHeads: 8, keyValueHeads: 2, queryLength: 70, keyLength: 30, headDimension: 8,
+      score: AttentionScore(modification: AttentionBackwardCode.score()))
+    let example = try AttentionBackwardExample<Float>(problem, on: engine)
+    let expected = try example.expected()
+    var inputs = example.inputs
+    inputs.captures["gain"] = .floats(
+      try engine.tensor((0..<count).map { 1 + Float($0 % 5) / 8 }, shape: [count / 2, 2]))
+    let gradients = try engine.makeBackwardPlan(problem).run(
+      inputs, forward: example.forward, outputGradient: example.outputGradient, lseGradient: example.lseGradient)
+    let gain = try #require(gradients.captures["gain"])
+    #expect(gain.shape == [count / 2, 2])
+    let values = try gain.array()
+    #expect(values[30...].allSatisfy { $0 == 0 })
+    for (value, truth) in zip(values, try #require(expected.captures["gain"])) {
+      #expect(abs(Double(value) - truth) < 1e-5)
+    }
+    let rate = try #require(gradients.captures["rate"]).array()
+    for (value, truth) in zip(rate, try #require(expected.captures["rate"])) {
+      #expect(abs(Double(value) - truth) < 1e-4)
+    }
+  }
+
   @Test("A mask that hides all gives zeros", arguments: TestEngines.all)
   func allHidden(engine: Engine) throws {
     let problem = try AttentionDescriptor(
