@@ -22,6 +22,18 @@ static const unsigned char attention_attention_sums[] = {
 static const unsigned char attention_attention_merge[] = {
 #embed "attention/attention_merge.cl"
 };
+static const unsigned char attention_attention_hopper[] = {
+#embed "attention/attention.hopper.cl"
+};
+static const unsigned char attention_maps_hopper[] = {
+#embed "attention/maps.hopper.clh"
+};
+static const unsigned char attention_tiles_hopper[] = {
+#embed "attention/tiles.hopper.clh"
+};
+static const unsigned char hopper_instructions[] = {
+#embed "hopper/instructions.hopper.clh"
+};
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
 };
@@ -48,6 +60,10 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),
     FILE_ENTRY("attention/attention_sums.cl", attention_attention_sums),
     FILE_ENTRY("attention/attention_merge.cl", attention_attention_merge),
+    FILE_ENTRY("attention/attention.hopper.cl", attention_attention_hopper),
+    FILE_ENTRY("attention/maps.hopper.clh", attention_maps_hopper),
+    FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
+    FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),

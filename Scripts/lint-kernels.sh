@@ -15,7 +15,7 @@ failures=0
 while IFS= read -r file; do
   target=()
   case ${file##*/} in
-    *.nvidia.cl | *.hopper.cl) target=(-target nvptx64-unknown-unknown) ;;
+    *.nvidia.cl | *.hopper.cl | *.hopper.clh) target=(-target nvptx64-unknown-unknown) ;;
     *.*.cl)
       echo "$file: unknown target in the name; known: nvidia, hopper" >&2
       failures=$((failures + 1))

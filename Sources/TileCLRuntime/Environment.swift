@@ -15,6 +15,7 @@ import TileCLCore
 /// | `TILECL_KERNEL_DIR` | Folder read in place of the embedded kernels. |
 /// | `TILECL_MAX_ALLOC` | Bytes (suffix K, M or G) that lower the device's limit for one allocation. |
 /// | `TILECL_LOG` | Level of the command line tool's log: `trace` ... `critical`. |
+/// | `TILECL_VARIANT` | Which kernels to use, such as `portable`, in place of the best that the device can run. |
 /// | `TILECL_PROFILE` | `1`: queues record event times. |
 public struct Environment: Sendable {
   /// Which implementations may run.
@@ -34,6 +35,8 @@ public struct Environment: Sendable {
   public var maximumAllocation: Int?
   public var logLevel: Logger.Level?
   public var profiling: Bool = false
+  /// The name of the kernels to use; nil for the best ones.
+  public var variant: String?
 
   /// Parses variables.
   ///
@@ -82,6 +85,7 @@ public struct Environment: Sendable {
       logLevel = level
     }
     profiling = try flag("TILECL_PROFILE")
+    variant = value("TILECL_VARIANT")
   }
 
   /// The variables of this process, parsed when first asked for.

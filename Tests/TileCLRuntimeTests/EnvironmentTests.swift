@@ -26,7 +26,7 @@ import Testing
     let environment = try Environment(variables: [
       "TILECL_BACKEND": "opencl", "TILECL_DEVICE": "nvidia:gpu:1", "TILECL_MAX_ALLOC": "64K", "TILECL_LOG": "debug",
       "TILECL_PROFILE": "1", "TILECL_BUILD_OPTIONS": "-cl-opt-disable", "TILECL_DUMP_DIR": "/d",
-      "TILECL_KERNEL_DIR": "/k",
+      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable",
     ])
     #expect(environment.backend == .opencl)
     #expect(environment.device?.description == "nvidia:gpu:1")
@@ -36,6 +36,7 @@ import Testing
     #expect(environment.buildOptions == "-cl-opt-disable")
     #expect(environment.dumpDirectory == "/d")
     #expect(environment.kernelDirectory == "/k")
+    #expect(environment.variant == "portable")
   }
 
   @Test(arguments: [

@@ -232,6 +232,22 @@ func runScale(_ kernel: Kernel, _ context: Context, values: [Float], factor: Flo
     #expect(String(decoding: result, as: UTF8.self) == expected)
   }
 
+  @Test func aKernelSaysHowManyOfItsGroupsRunAtOnce() throws {
+    let ptx = """
+      .target sm_90
+      .entry a()
+      .reqntid 384, 1, 1
+      {
+      \t//@groups-at-once 3
+      }
+      .entry b()
+      .reqntid 32, 1, 1
+      """
+    let text = try String(decoding: Retargeting.rewrite(Array(ptx.utf8)), as: UTF8.self)
+    #expect(text.contains(".entry a()\n.minnctapersm 3\n.reqntid 384"))
+    #expect(text.contains(".entry b()\n.minnctapersm 1\n.reqntid 32"))
+  }
+
   @Test func aTargetThatIsRightAlreadyStays() throws {
     let ptx = ".target sm_90a, texmode_independent\n"
     #expect(try String(decoding: Retargeting.rewrite(Array(ptx.utf8)), as: UTF8.self) == ptx)

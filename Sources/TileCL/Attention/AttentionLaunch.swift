@@ -65,25 +65,27 @@ package struct AttentionLaunch: Sendable {
   ///   - inputs: Valid for the problem.
   ///   - output: Contiguous if there are several splits.
   ///   - lse: Contiguous.
+  /// - Returns: The commands, in order.
+  @discardableResult
   package func enqueue<Element>(
     _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: Tensor<Float>?
-  ) throws {
+  ) throws -> [Event] {
     guard let merge else {
-      try enqueue(inputs, output: output, lse: lse?.kernelArgument ?? .noBuffer, parts: .noBuffer)
-      return
+      return [try enqueue(inputs, output: output, lse: lse?.kernelArgument ?? .noBuffer, parts: .noBuffer)]
     }
     let parts = try context.makeBuffer(byteCount: split.outputByteCount)
     let lses = try context.makeBuffer(byteCount: split.lseByteCount)
-    try enqueue(inputs, output: output, lse: .buffer(lses), parts: .buffer(parts))
-    try merge.enqueue(
-      AttentionMergeLaunch.Source(outputs: .buffer(parts), lses: .buffer(lses), count: split.splits),
-      rows: split.rows, channels: problem.valueDimension, output: output.kernelArgument,
-      lse: lse?.kernelArgument ?? .noBuffer)
+    let event = try enqueue(inputs, output: output, lse: .buffer(lses), parts: .buffer(parts))
+    return try [event]
+      + merge.enqueue(
+        AttentionMergeLaunch.Source(outputs: .buffer(parts), lses: .buffer(lses), count: split.splits),
+        rows: split.rows, channels: problem.valueDimension, output: output.kernelArgument,
+        lse: lse?.kernelArgument ?? .noBuffer)
   }
 
   private func enqueue<Element>(
     _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: KernelArgument, parts: KernelArgument
-  ) throws {
+  ) throws -> Event {
     let tensors = [inputs.query, inputs.key, inputs.value, output]
     var arguments = try tensors.map { try $0.kernelArgument } + [lse, parts]
     for tensor in tensors {
@@ -100,13 +102,13 @@ package struct AttentionLaunch: Sendable {
     arguments += try scoreArguments.scores(inputs) + scoreArguments.sinks(inputs)
     let size = kernelDescriptor.tiles.workGroupSize
     let items = try checkedProduct([groups, split.splits, size], argument: "the range of work-items")
-    try context.queue.launch(kernel, global: [items], local: [size], arguments)
+    return try context.queue.launch(kernel, global: [items], local: [size], arguments)
   }
 
   private static let kernelName = "tilecl_attention_forward"
 
   private static func build(_ descriptor: AttentionKernelDescriptor, on context: Context) throws -> Program {
-    try context.program(descriptor.source(KernelTable.choose(.attention, on: context)))
+    try context.program(descriptor.source(KernelTable.portable(.attention, on: context)))
   }
 }
 

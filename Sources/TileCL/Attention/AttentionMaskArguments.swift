@@ -7,12 +7,17 @@ package struct AttentionMaskArguments: Sendable {
   /// For `MASK_PARAMETERS` and then `ORDER_PARAMETER`.
   package let arguments: [KernelArgument]
 
-  /// - Parameter transposed: Whether the masks stand with queries and keys exchanged.
+  /// - Parameters:
+  ///   - transposed: Whether the masks stand with queries and keys exchanged.
+  ///   - bitsAlongKeys: Whether a pattern's words hold the keys of a query, not the queries of a key.
   /// - Throws: ``TileCLError`` of code `limitExceeded` if the device cannot hold them, or the kernels cannot count them.
-  package init(_ problem: AttentionDescriptor, transposed: Bool = false, on context: Context) throws {
+  package init(
+    _ problem: AttentionDescriptor, transposed: Bool = false, bitsAlongKeys: Bool = false, on context: Context
+  ) throws {
     var arguments: [KernelArgument] = []
     if let masks = problem.mask.blockMasks {
-      arguments += try Self.maskArguments(transposed ? masks.transposed() : masks, on: context)
+      arguments += try Self.maskArguments(
+        transposed ? masks.transposed() : masks, bitsAlongKeys: bitsAlongKeys, on: context)
     }
     if let order = problem.tokenOrder {
       arguments.append(.buffer(try context.makeBuffer(copying: order.permutation)))
@@ -20,7 +25,9 @@ package struct AttentionMaskArguments: Sendable {
     self.arguments = arguments
   }
 
-  private static func maskArguments(_ masks: HeadBlockMasks, on context: Context) throws -> [KernelArgument] {
+  private static func maskArguments(
+    _ masks: HeadBlockMasks, bitsAlongKeys: Bool, on context: Context
+  ) throws -> [KernelArgument] {
     var rowOffsets: [Int32] = [0]
     var columns: [Int32] = []
     var patterns: [Int32] = []
@@ -44,7 +51,7 @@ package struct AttentionMaskArguments: Sendable {
       rowOffsets += mask.rowOffsets.dropFirst().map { $0 + firstEntry }
       columns += mask.columns
       patterns += mask.patternIndices.map { $0 < 0 ? $0 : $0 + firstPattern }
-      words += mask.patternWords
+      words += bitsAlongKeys ? mask.patterns.flatMap { $0.transposed().words } : mask.patternWords
       patternCount += mask.patterns.count
     }
     return [

@@ -33,14 +33,15 @@ struct AttentionMergeLaunch: Sendable {
   /// Enqueues the merge of parts in one piece of memory.
   func enqueue(
     _ source: Source, rows: Int, channels: Int, output: KernelArgument, lse: KernelArgument
-  ) throws {
+  ) throws -> [Event] {
     try enqueue([source], rows: rows, channels: channels, output: output, lse: lse)
   }
 
   /// Enqueues the merge of parts in several, in order, with a result in fp32 between one and the next.
+  @discardableResult
   func enqueue(
     _ sources: [Source], rows: Int, channels: Int, output: KernelArgument, lse: KernelArgument
-  ) throws {
+  ) throws -> [Event] {
     let size = MemoryLayout<Float>.size
     let elements = try checkedProduct([rows, channels], argument: "output")
     var sums = KernelArgument.noBuffer
@@ -54,7 +55,7 @@ struct AttentionMergeLaunch: Sendable {
     let local = min(64, kernel.maximumWorkGroupSize)
     let groups = (elements - 1) / local + 1
     let items = try checkedProduct([groups, local], argument: "the range of work-items")
-    for (index, source) in sources.enumerated() {
+    return try sources.enumerated().map { index, source in
       try context.queue.launch(
         kernel, global: [items], local: [local],
         [

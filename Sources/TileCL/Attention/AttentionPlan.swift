@@ -1,6 +1,6 @@
 public import TileCLCore
 public import TileCLReference
-import TileCLRuntime
+package import TileCLRuntime
 
 /// Attention for one descriptor on one engine: the kernel is compiled, and the mask is in the device's memory.
 ///
@@ -14,7 +14,7 @@ import TileCLRuntime
 /// scale, softcap, dropout, captured data or the data of masks and orders alone share one compiled program.
 public final class AttentionPlan: Sendable {
   private enum Backend: Sendable {
-    case openCL(AttentionLaunch)
+    case openCL(AttentionVariants)
     case reference
   }
 
@@ -30,29 +30,36 @@ public final class AttentionPlan: Sendable {
     self.engine = engine
     backend =
       switch engine.backend {
-      case .openCL(let context): .openCL(try AttentionLaunch(descriptor, keySplits: keySplits, on: context))
+      case .openCL(let context): .openCL(try AttentionVariants(descriptor, keySplits: keySplits, on: context))
       case .reference: .reference
       }
   }
 
-  /// What the kernel was compiled for; nil on the reference backend.
+  /// What the portable kernel was compiled for; nil if a tuned one or the reference computes.
   package var kernelDescriptor: AttentionKernelDescriptor? {
-    if case .openCL(let launch) = backend { launch.kernelDescriptor } else { nil }
+    if case .openCL(.portable(let launch)) = backend { launch.kernelDescriptor } else { nil }
+  }
+
+  /// The name of the kernel's row in the ``KernelTable``, or `reference`.
+  public var variant: String {
+    if case .openCL(let variants) = backend { variants.name } else { "reference" }
   }
 
   /// How many work-groups share the keys of one query; 1 on the reference backend.
   public var keySplits: Int {
-    if case .openCL(let launch) = backend { launch.splits } else { 1 }
+    if case .openCL(.portable(let launch)) = backend { launch.splits } else { 1 }
   }
 
-  /// The device memory that a run takes besides its results, in bytes: the partial results of splits, 0 without any.
+  /// The device memory that a run takes besides its results, in bytes: the partial results of splits, or what a tuned
+  /// kernel is told about the tensors.
   public var workspaceByteCount: Int {
-    if case .openCL(let launch) = backend { launch.workspaceByteCount } else { 0 }
+    if case .openCL(let variants) = backend { variants.workspaceByteCount } else { 0 }
   }
 
   /// Computes attention as ``AttentionDescriptor`` defines it, with all that its score asks for.
   ///
   /// Views are taken as they are, as long as channels are adjacent: [B, S, H, D] storage passes as `transposed(1, 2)`.
+  /// A tuned kernel may want addresses and strides of multiples of 16 bytes; other views go to the portable one.
   /// On a device the call returns once the work is enqueued.
   ///
   /// - Returns: The output [B, Hq, Sq, Dv] in the dtype of the input and, if asked for, the LSE [B, Hq, Sq] in fp32;
@@ -63,17 +70,25 @@ public final class AttentionPlan: Sendable {
   public func run<Element: FloatingPointElement>(
     _ inputs: AttentionInputs<Element>
   ) throws -> AttentionOutput<Element> {
+    try enqueue(inputs).result
+  }
+
+  /// As ``run(_:)``, with the commands that were enqueued, in order.
+  package func enqueue<Element: FloatingPointElement>(
+    _ inputs: AttentionInputs<Element>
+  ) throws -> (result: AttentionOutput<Element>, commands: [Event]) {
     try inputs.validate(descriptor, on: engine)
     switch backend {
-    case .openCL(let launch):
+    case .openCL(let variants):
       let output = try engine.empty(Element.self, shape: descriptor.outputShape)
       let lse = descriptor.returnsLSE ? try engine.empty(Float.self, shape: descriptor.lseShape) : nil
-      try launch.enqueue(inputs, output: output, lse: lse)
-      return AttentionOutput(output: output, lse: lse)
+      let commands = try variants.enqueue(inputs, output: output, lse: lse)
+      return (AttentionOutput(output: output, lse: lse), commands)
     case .reference:
-      return try AttentionOutput(
+      let result: AttentionOutput<Element> = try AttentionOutput(
         Reference.attention(descriptor, inputs.values()), outputShape: descriptor.outputShape,
         returnsLSE: descriptor.returnsLSE, on: engine)
+      return (result, [])
     }
   }
 

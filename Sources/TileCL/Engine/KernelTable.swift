@@ -1,3 +1,4 @@
+import TileCLCore
 public import TileCLRuntime
 
 /// One implementation of an operation in OpenCL C.
@@ -6,6 +7,8 @@ public struct KernelVariant: Hashable, Sendable {
   public enum Requirement: Hashable, Sendable {
     /// OpenCL C 1.2 and nothing else.
     case none
+    /// NVIDIA Hopper's warpgroup matrix instructions, as ``Probes/wgmma`` finds them.
+    case wgmma
   }
 
   /// Which of an operation's programs a variant is.
@@ -29,10 +32,12 @@ public struct KernelVariant: Hashable, Sendable {
   /// The kernel's file below `Kernels`.
   public let file: String
   public let requirement: Requirement
+  /// The problems that it takes, in words; nil for all of the operation.
+  public let scope: String?
 
   init(
     operation: OperationKind, part: Part = .forward, name: String, headers: [String] = [], file: String,
-    requirement: Requirement
+    requirement: Requirement, scope: String? = nil
   ) {
     self.operation = operation
     self.part = part
@@ -40,6 +45,7 @@ public struct KernelVariant: Hashable, Sendable {
     self.headers = headers
     self.file = file
     self.requirement = requirement
+    self.scope = scope
   }
 
   /// The files to compile, in order.
@@ -48,45 +54,80 @@ public struct KernelVariant: Hashable, Sendable {
   /// The program for some compile keys, with user code before what the operation's kernels share.
   package func source(defines: [String: Int], userCode: [ProgramSource.Part] = []) -> ProgramSource {
     ProgramSource(
-      name: file, parts: [.file(files[0])] + userCode + files.dropFirst().map { .file($0) }, defines: defines)
+      name: file, parts: [.file(files[0])] + userCode + files.dropFirst().map { .file($0) }, defines: defines,
+      target: requirement == .wgmma ? .hopper : .device)
   }
 }
 
 /// Which kernel runs each operation on a device, and why.
 ///
-/// A row is data: the first row of an operation's part whose requirement the device meets is used. Tuned rows stand above the
-/// portable one.
+/// A row is data. The rows of an operation's part that the device can run are tried in order, and the first that takes the
+/// problem is used; tuned rows stand above the portable one, which takes every problem.
+///
+/// `TILECL_VARIANT` names the rows to use. What they do not take, and operations without such a row, the portable kernels
+/// compute; a device that cannot run a row of that name is an error.
 public enum KernelTable {
   public static let rows: [KernelVariant] = [
     KernelVariant(
-      operation: .attention, name: "portable", headers: ["attention/common.clh", "attention/attention_merge.cl"],
+      operation: .attention, name: "hopper",
+      headers: [
+        "attention/common.clh", "hopper/instructions.hopper.clh", "attention/tiles.hopper.clh",
+        "attention/maps.hopper.clh",
+      ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope),
+    KernelVariant(
+      operation: .attention, name: portableName, headers: ["attention/common.clh", "attention/attention_merge.cl"],
       file: "attention/attention.cl", requirement: .none),
     KernelVariant(
-      operation: .attention, part: .backward, name: "portable",
+      operation: .attention, part: .backward, name: portableName,
       headers: ["attention/common.clh", "attention/gradients.clh"], file: "attention/attention_backward.cl",
       requirement: .none),
     KernelVariant(
-      operation: .attention, part: .gradientSums, name: "portable", file: "attention/attention_sums.cl",
+      operation: .attention, part: .gradientSums, name: portableName, file: "attention/attention_sums.cl",
       requirement: .none),
     KernelVariant(
-      operation: .attention, part: .merge, name: "portable", file: "attention/attention_merge.cl", requirement: .none),
-    KernelVariant(
-      operation: .linearCrossEntropy, name: "portable", file: "linear_cross_entropy/linear_cross_entropy.cl",
+      operation: .attention, part: .merge, name: portableName, file: "attention/attention_merge.cl",
       requirement: .none),
     KernelVariant(
-      operation: .quantizedMatmul, name: "portable", file: "quantized_matmul/quantized_matmul.cl",
+      operation: .linearCrossEntropy, name: portableName, file: "linear_cross_entropy/linear_cross_entropy.cl",
+      requirement: .none),
+    KernelVariant(
+      operation: .quantizedMatmul, name: portableName, file: "quantized_matmul/quantized_matmul.cl",
       requirement: .none),
   ]
 
+  static let portableName = "portable"
+
+  /// The rows of a part of the operation that the device can run and the settings allow, in the order of preference.
+  ///
+  /// - Throws: ``TileCLError/Code/environment`` if `TILECL_VARIANT` names no row; ``TileCLError/Code/unsupported`` if it
+  ///   names one that the device cannot run.
+  public static func candidates(
+    _ operation: OperationKind, part: KernelVariant.Part = .forward, on context: Context
+  ) throws -> [KernelVariant] {
+    let own = rows.filter { $0.operation == operation && $0.part == part }
+    guard let forced = context.environment.variant else { return own.filter { verdict($0, on: context).isMet } }
+    guard rows.contains(where: { $0.name == forced }) else {
+      let names = Set(rows.map(\.name)).sorted().joined(separator: ", ")
+      throw TileCLError(
+        .environment, "TILECL_VARIANT is \"\(forced)\"; allowed: \(names)", argument: "TILECL_VARIANT")
+    }
+    if let row = own.first(where: { $0.name == forced }), case (false, let reason) = verdict(row, on: context) {
+      var error = TileCLError(
+        .unsupported, "TILECL_VARIANT is \"\(forced)\", which this device cannot run: \(reason)",
+        argument: "TILECL_VARIANT", hint: "unset it, or set it to portable")
+      error.device = context.device.name
+      throw error
+    }
+    return own.filter { $0.name == forced || $0.name == portableName }
+  }
+
   /// The first row of a part of the operation that the device can run.
   ///
-  /// - Throws: ``TileCLError/Code/unsupported`` when there is none.
+  /// - Throws: ``TileCLError/Code/unsupported`` when there is none; as ``candidates(_:part:on:)``.
   public static func choose(
     _ operation: OperationKind, part: KernelVariant.Part = .forward, on context: Context
   ) throws -> KernelVariant {
-    for row in rows where row.operation == operation && row.part == part && verdict(row, on: context).isMet {
-      return row
-    }
+    if let row = try candidates(operation, part: part, on: context).first { return row }
     var error = TileCLError(
       .unsupported, "no \(part.rawValue) kernel of \(operation.rawValue) runs on this device",
       hint: "set TILECL_BACKEND=reference to compute on the host")
@@ -94,10 +135,25 @@ public enum KernelTable {
     throw error
   }
 
-  /// Whether the device meets a row's requirement, and the reason in words.
+  /// The row that runs on every device.
+  static func portable(_ operation: OperationKind, part: KernelVariant.Part = .forward, on context: Context) throws
+    -> KernelVariant
+  {
+    let row = rows.first { $0.operation == operation && $0.part == part && $0.name == portableName }
+    return try row ?? choose(operation, part: part, on: context)
+  }
+
+  /// Whether the device meets a row's requirement and the settings allow it, and the reason in words.
   public static func verdict(_ row: KernelVariant, on context: Context) -> (isMet: Bool, reason: String) {
+    if let forced = context.environment.variant, row.name != forced, row.name != portableName {
+      return (false, "TILECL_VARIANT=\(forced)")
+    }
     switch row.requirement {
-    case .none: (true, "runs on any OpenCL 1.2 device")
+    case .none: return (true, "runs on any OpenCL 1.2 device")
+    case .wgmma:
+      let answer = context.probes.wgmma
+      let scope = row.scope.map { "takes \($0); " } ?? ""
+      return (answer.isPresent, (answer.isPresent ? scope : "") + "wgmma: \(answer.reason)")
     }
   }
 }

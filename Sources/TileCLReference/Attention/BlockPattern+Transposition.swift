@@ -1,6 +1,6 @@
 extension BlockPattern {
   /// The pattern with queries and keys exchanged.
-  func transposed() -> BlockPattern {
+  package func transposed() -> BlockPattern {
     var result = BlockPattern(emptyOf: columns, rows)
     let target = result.wordsPerColumn
     result.words.withUnsafeMutableBufferPointer { newWords in

@@ -24,6 +24,7 @@ public final class Kernel: Sendable {
     let first = try Self.make(name, program)
     var count: cl_uint = 0
     var groupSize = 0
+    var requiredSize = (0, 0, 0)
     var local: cl_ulong = 0
     do {
       try check(
@@ -33,6 +34,11 @@ public final class Kernel: Sendable {
         table.getKernelWorkGroupInfo(
           first.raw, device.handle.raw, cl_kernel_work_group_info(CL_KERNEL_WORK_GROUP_SIZE),
           MemoryLayout<Int>.size, &groupSize, nil),
+        "clGetKernelWorkGroupInfo", device: device, kernel: name)
+      try check(
+        table.getKernelWorkGroupInfo(
+          first.raw, device.handle.raw, cl_kernel_work_group_info(CL_KERNEL_COMPILE_WORK_GROUP_SIZE),
+          MemoryLayout.size(ofValue: requiredSize), &requiredSize, nil),
         "clGetKernelWorkGroupInfo", device: device, kernel: name)
       try check(
         table.getKernelWorkGroupInfo(
@@ -46,7 +52,8 @@ public final class Kernel: Sendable {
     self.name = name
     self.program = program
     argumentCount = Int(count)
-    maximumWorkGroupSize = groupSize
+    // A kernel with a required size runs in that size. NVIDIA's driver goes on answering 256 for larger ones.
+    maximumWorkGroupSize = max(groupSize, requiredSize.0 * requiredSize.1 * requiredSize.2)
     localMemory = Int(clamping: local)
     spare = Mutex([first])
   }

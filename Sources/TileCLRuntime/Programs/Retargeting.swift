@@ -14,10 +14,13 @@ import TileCLCore
 /// way, and compares its numbers, before anything relies on it.
 enum Retargeting {
   /// Changes with what ``rewrite(_:)`` makes of the same PTX, so that older results in the cache are not used.
-  static let version = "retargeting 1"
+  static let version = "retargeting 2"
 
   /// What stands before an instruction for `sm_90a`.
   static let marker = "//@90a "
+
+  /// What stands before the number of work-groups that a compute unit is to hold at once.
+  static let groupsMarker = "//@groups-at-once "
 
   static func build(
     _ text: String, options: String, name: String, context: ContextHandle
@@ -39,25 +42,36 @@ enum Retargeting {
 
   /// PTX for `sm_90` with marked comments, as PTX for `sm_90a` with instructions.
   ///
-  /// A kernel of fixed work-group size also gets `.minnctapersm 1`, without which `setmaxnreg` is ignored.
+  /// A kernel of fixed work-group size also gets `.minnctapersm`, without which `setmaxnreg` is ignored: 1, or the number
+  /// behind ``groupsMarker`` in its body.
   ///
   /// - Throws: ``TileCLError/Code/unsupported`` when the binary is not PTX for `sm_90`.
   static func rewrite(_ binary: [UInt8]) throws -> [UInt8] {
     // The driver ends its PTX with a zero byte.
     let text = String(decoding: binary.prefix { $0 != 0 }, as: UTF8.self)
     var isRetargeted = false
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line -> [String] in
+    var lines: [Substring] = []
+    var groupsLine: Int?
+    for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
       let trimmed = line.drop { $0 == " " || $0 == "\t" }
       if trimmed.hasPrefix(".target ") {
         let targets = trimmed.dropFirst(".target ".count).drop { $0 == " " }
         let name = targets.prefix { $0 != "," && $0 != " " }
-        guard name == "sm_90" || name == "sm_90a" else { return [String(line)] }
-        isRetargeted = true
-        return [".target sm_90a" + targets.dropFirst(name.count)]
+        if name == "sm_90" || name == "sm_90a" {
+          isRetargeted = true
+          lines.append(".target sm_90a" + targets.dropFirst(name.count))
+          continue
+        }
+      } else if trimmed.hasPrefix(marker) {
+        lines.append(trimmed.dropFirst(marker.count))
+        continue
+      } else if trimmed.hasPrefix(".reqntid") {
+        groupsLine = lines.count
+        lines.append(".minnctapersm 1")
+      } else if trimmed.hasPrefix(groupsMarker), let groupsLine {
+        lines[groupsLine] = ".minnctapersm " + trimmed.dropFirst(groupsMarker.count).prefix { $0.isNumber }
       }
-      if trimmed.hasPrefix(marker) { return [String(trimmed.dropFirst(marker.count))] }
-      if trimmed.hasPrefix(".reqntid") { return [".minnctapersm 1", String(line)] }
-      return [String(line)]
+      lines.append(line)
     }
     guard isRetargeted else {
       throw TileCLError(

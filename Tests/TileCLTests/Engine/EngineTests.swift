@@ -32,7 +32,32 @@ import TileCLTestSupport
     for operation in OperationKind.allCases {
       let variant = try KernelTable.choose(operation, on: context)
       #expect(variant.operation == operation)
-      for file in variant.files { #expect(try !KernelLibrary.text(file).isEmpty) }
+    }
+    for file in KernelTable.rows.flatMap(\.files) { #expect(try !KernelLibrary.text(file).isEmpty) }
+  }
+
+  @Test(.enabled(if: TestEngines.hasOpenCL))
+  func aVariantIsForcedOrAnError() throws {
+    let device = try #require(TestEngines.openCL?.context?.device)
+    func context(_ variant: String) throws -> Context {
+      try Context(device: device, environment: Environment(variables: ["TILECL_VARIANT": variant]))
+    }
+    #expect(try KernelTable.candidates(.attention, on: context("portable")).map(\.name) == ["portable"])
+    let unknown = try #require(throws: TileCLError.self) {
+      try KernelTable.choose(.attention, on: context("abacus"))
+    }
+    #expect(unknown.code == .environment)
+    #expect(unknown.message.contains("hopper, portable"))
+
+    let hopper = try context("hopper")
+    #expect(try KernelTable.choose(.quantizedMatmul, on: hopper).name == "portable", "there is no such row")
+    if hopper.probes.wgmma.isPresent {
+      #expect(try KernelTable.candidates(.attention, on: hopper).map(\.name) == ["hopper", "portable"])
+    } else {
+      let missing = try #require(throws: TileCLError.self) { try KernelTable.choose(.attention, on: hopper) }
+      #expect(missing.code == .unsupported)
+      #expect(missing.message.contains(hopper.probes.wgmma.reason))
+      #expect(try KernelTable.choose(.attention, on: context("")).name == "portable")
     }
   }
 }

@@ -1,0 +1,119 @@
+package import TileCLReference
+package import TileCLRuntime
+
+/// What the Hopper kernel of attention is compiled for, and which problems it takes.
+package struct AttentionHopperDescriptor: Hashable, Sendable {
+  /// How the kernel cuts its work; see the head of `attention/attention.hopper.cl`.
+  package struct Tiles: Hashable, Sendable {
+    /// The computing warpgroups of a group, 64 queries each.
+    package let consumers: Int
+    package let keyTile: Int
+    /// Tiles of K, and of V, in local memory.
+    package let stages: Int
+    package let querySlots: Int
+    /// Groups that a compute unit holds at once.
+    package let groupsPerUnit: Int
+
+    package var queryTile: Int { 64 * consumers }
+    package var workGroupSize: Int { 128 * (consumers + 1) }
+  }
+
+  /// The compile keys that all kernels of attention have.
+  private let shared: [String: Int]
+  package let tiles: Tiles
+  private let hasPatterns: Bool
+
+  /// - Parameter problem: One that the kernel takes.
+  package init(_ problem: AttentionDescriptor) {
+    shared = AttentionScoreArguments.defines(problem)
+    tiles = Self.tiles(problem)
+    hasPatterns = problem.mask.blockMasks?.masks.contains { !$0.patterns.isEmpty } ?? false
+  }
+
+  /// The program of `attention/attention.hopper.cl`.
+  package func source(_ variant: KernelVariant) -> ProgramSource {
+    let own = [
+      "CONSUMERS": tiles.consumers, "KEY_TILE": tiles.keyTile, "STAGES": tiles.stages,
+      "QUERY_SLOTS": tiles.querySlots, "GROUPS_PER_UNIT": tiles.groupsPerUnit,
+      "HAS_PATTERNS": hasPatterns ? 1 : 0,
+    ]
+    return variant.source(defines: shared.merging(own) { $1 })
+  }
+
+  // MARK: - Which problems
+
+  /// The problems that the kernel takes, in words.
+  static let scope =
+    "float16 and bfloat16, headDimension = valueDimension 64 or 128, plain scores, "
+    + "no mask, a causal one or blocks of multiples of 64"
+
+  /// Why the kernel does not take a problem; nil if it does.
+  package static func objection(_ problem: AttentionDescriptor) -> String? {
+    guard problem.dtype == .float16 || problem.dtype == .bfloat16 else { return "dtype \(problem.dtype.rawValue)" }
+    guard problem.headDimension == problem.valueDimension, [64, 128].contains(problem.headDimension) else {
+      return "head dimension \(problem.headDimension), values \(problem.valueDimension)"
+    }
+    // Below and above, exponents of 2 leave the range of fp32.
+    guard (0x1p-64...0x1p64).contains(problem.scale) else { return "scale \(problem.scale)" }
+    guard problem.score == AttentionScore(), problem.maskModification == nil else { return "a score that is not plain" }
+    guard problem.tokenOrder == nil else { return "a token order" }
+    guard problem.sequences == nil else { return "sequences" }
+    if let mask = problem.mask.blockMasks?.masks[0], mask.queryBlock % 64 != 0 || mask.keyBlock % 64 != 0 {
+      return "blocks of \(mask.queryBlock) x \(mask.keyBlock)"
+    }
+    let heads = problem.batch.multipliedReportingOverflow(by: problem.queryHeads)
+    let items = heads.partialValue.multipliedReportingOverflow(by: (problem.queryLength + 63) / 64)
+    guard !heads.overflow, !items.overflow, items.partialValue < 1 << 30 else { return "too many tiles" }
+    return nil
+  }
+
+  /// Whether the kernel is expected to be the fastest for a problem that it takes: one or few queries against many keys
+  /// keep more of a device busy when the portable kernel splits the keys.
+  package static func suits(_ problem: AttentionDescriptor, computeUnits: Int) -> Bool {
+    let items = problem.batch * problem.queryHeads * ((problem.queryLength + 63) / 64)
+    return items * 4 >= computeUnits || problem.keyLength <= 4096
+  }
+
+  // MARK: - Tiles
+
+  /// The tiles that measured best on an H200 among those that fit the problem.
+  private static func tiles(_ problem: AttentionDescriptor) -> Tiles {
+    let isWide = problem.headDimension == 128
+    guard let mask = problem.mask.blockMasks?.masks[0] else {
+      return isWide
+        ? Tiles(consumers: 3, keyTile: 80, stages: 3, querySlots: 2, groupsPerUnit: 1)
+        : Tiles(consumers: 4, keyTile: 64, stages: 4, querySlots: 3, groupsPerUnit: 1)
+    }
+    let rows = rowsAlike(problem)
+    switch (isWide, rows) {
+    case (true, 128...):
+      return mask.keyBlock % 128 == 0
+        ? Tiles(consumers: 2, keyTile: 128, stages: 2, querySlots: 2, groupsPerUnit: 1)
+        : Tiles(consumers: 2, keyTile: 64, stages: 4, querySlots: 2, groupsPerUnit: 1)
+    case (false, 256...): return Tiles(consumers: 4, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1)
+    case (false, 128...):
+      return mask.keyBlock % 128 == 0
+        ? Tiles(consumers: 2, keyTile: 128, stages: 4, querySlots: 3, groupsPerUnit: 1)
+        : Tiles(consumers: 2, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1)
+    case (true, _): return Tiles(consumers: 1, keyTile: 64, stages: 2, querySlots: 2, groupsPerUnit: 2)
+    case (false, _): return Tiles(consumers: 1, keyTile: 64, stages: 3, querySlots: 3, groupsPerUnit: 3)
+    }
+  }
+
+  /// How many queries, from each multiple of that number on, see the same blocks of keys under a block mask: 64, 128 or
+  /// 256. More than one row of blocks counts only if no pattern tells its rows apart.
+  private static func rowsAlike(_ problem: AttentionDescriptor) -> Int {
+    guard let masks = problem.mask.blockMasks?.masks, let block = masks.first?.queryBlock else { return 0 }
+    return [256, 128].first { rows in
+      guard block % rows != 0 else { return true }
+      guard rows % block == 0 else { return false }
+      return masks.allSatisfy { mask in
+        mask.patterns.isEmpty
+          && (0..<mask.blockRows).allSatisfy { row in
+            let first = row - row % (rows / block)
+            return mask.columns[mask.entries(inRow: row)] == mask.columns[mask.entries(inRow: first)]
+          }
+      }
+    } ?? 64
+  }
+}
