@@ -48,8 +48,8 @@ if [[ -s $scratch/reports ]]; then
 fi
 # With arguments only a part is meant to run.
 if [[ $# -eq 0 ]]; then
-  portable=$(find Kernels -name '*.cl' ! -name '*.*.cl' -exec grep -ohE '\btilecl_[a-z0-9_]+ *\(' {} + \
-    | tr -d ' (' | LC_ALL=C sort -u)
+  portable=$(find Kernels -name '*.cl' ! -name '*.*.cl' -exec grep -ohE '\bvoid tilecl_[a-z0-9_]+\(' {} + \
+    | sed -E 's/^void (.*)\($/\1/' | LC_ALL=C sort -u)
   unreached=$(comm -13 <(printf '%s\n' "$ran") <(printf '%s\n' "$portable"))
   if [[ -n $unreached ]]; then
     echo "No small case runs these kernels:" $unreached >&2

@@ -14,6 +14,14 @@ func registerBlockMasks() {
     try .documents(cumulativeLengths: (0...131).map { $0 * tokens / 131 }, length: tokens, isCausal: true)
   }
   register("Hilbert window 16") { try .hilbertWindow(height: 256, width: 256, window: 16) }
+  register("sliding window 17 in tiles") {
+    let grid = try TokenGrid(height: 256, width: 256)
+    return try .slidingWindow(grid, radius: [8], order: .tile(grid, [8, 16]))
+  }
+  register("neighborhood 17 in tiles") {
+    let grid = try TokenGrid(height: 256, width: 256)
+    return try .neighborhood(grid, kernel: [17], order: .tile(grid, [8, 16]))
+  }
 }
 
 private func register(_ name: String, _ make: @escaping @Sendable () throws -> BlockMask) {

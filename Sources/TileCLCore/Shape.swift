@@ -18,6 +18,26 @@ package func checkedProduct(_ factors: [Int], argument: String) throws -> Int {
   return product
 }
 
+/// The sum of sizes.
+///
+/// - Parameters:
+///   - terms: Sizes; the sum of none is 0.
+///   - argument: What the error names.
+/// - Throws: ``TileCLError/Code/limitExceeded`` when the sum passes the range of `Int`.
+package func checkedSum(_ terms: [Int], argument: String) throws -> Int {
+  var sum = 0
+  for term in terms {
+    let (partial, overflow) = sum.addingReportingOverflow(term)
+    guard !overflow else {
+      throw TileCLError(
+        .limitExceeded, "\(argument), the sum of \(terms), is more than a 64-bit integer counts",
+        argument: argument, hint: "use smaller sizes")
+    }
+    sum = partial
+  }
+  return sum
+}
+
 /// Facts about shapes: sizes along axes, outermost first.
 package enum Shape {
   /// How many elements a tensor of that shape has.

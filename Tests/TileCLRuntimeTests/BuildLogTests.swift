@@ -23,6 +23,12 @@ import Testing
     #expect(BuildLog.located(log, in: Self.text) == expected)
   }
 
+  @Test func carriageReturnsEndNoLine() {
+    let text = "#line 1 \"own\"\r\na\r\nb\r\n#line 1 \"next\"\nc\n"
+    #expect(BuildLog.located("<kernel>:3:1: error", in: text) == "own:2:1: error")
+    #expect(BuildLog.located("<kernel>:5:1: error", in: text) == "next:1:1: error")
+  }
+
   @Test(arguments: ["", "first.cl:1:5: error", "<kernel>:1:1: error", "<kernel>:99:1: error", "<kernel>: error", "7"])
   func whatCannotBePlacedStays(log: String) {
     #expect(BuildLog.located(log, in: Self.text) == log)

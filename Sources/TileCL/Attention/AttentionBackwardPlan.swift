@@ -23,8 +23,9 @@ import TileCLRuntime
 /// once. P is computed anew from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that
 /// size.
 ///
-/// Every element is summed by one work-group in one order: equal input gives equal bits, and a batch entry's gradients
-/// do not depend on the entries beside it. A plan may be run any number of times and from any thread.
+/// Every sum has one order: equal input gives equal bits. One work-group owns each row of dQ, dK and dV, so their bits do
+/// not depend on what else is in the batch; what rows share is summed in copies that are added up in order. A plan may be
+/// run any number of times and from any thread.
 ///
 /// Source: "FlashAttention", arXiv 2205.14135, and the formulas of ``AttentionScore``.
 public final class AttentionBackwardPlan: Sendable {
@@ -56,9 +57,11 @@ public final class AttentionBackwardPlan: Sendable {
     switch engine.backend {
     case .openCL(let context):
       let launch = try AttentionBackwardLaunch(descriptor, engine: engine, context: context)
-      workspaceByteCount =
-        try AttentionGradientSums.deltaByteCount(descriptor)
-        + AttentionGradientWorkspace.byteCount(descriptor, units: launch.queries.unitCount)
+      workspaceByteCount = try checkedSum(
+        [
+          AttentionGradientSums.deltaByteCount(descriptor),
+          AttentionGradientWorkspace.byteCount(descriptor, units: launch.queries.unitCount),
+        ], argument: "the workspace's bytes")
       backend = .openCL(launch)
     case .reference:
       workspaceByteCount = 0

@@ -123,7 +123,8 @@ struct AttentionGradientWorkspace: Sendable {
     let sizes = try sizes(problem)
     let slices = sizes.table > 0 ? Self.slices(problem, units: units, sliceBytes: sizes.table) : 0
     let ownBias = problem.dtype == .float32 ? 0 : sizes.bias
-    return sizes.slopes + ownBias + slices * sizes.table
+    let tables = try checkedProduct([slices, sizes.table], argument: "relativeBias")
+    return try checkedSum([sizes.slopes, ownBias, tables], argument: "the workspace's bytes")
   }
 
   private static func slices(_ problem: AttentionDescriptor, units: Int, sliceBytes: Int) -> Int {

@@ -25,8 +25,9 @@ extension Engine {
       throw TileCLError.invalid("parts.count", 0, allowed: "1 or more")
     }
     let shape = first.output.shape
-    guard shape.count == 4 else {
-      throw TileCLError.invalid("parts[0].output", "a tensor of shape \(shape)", allowed: "four axes")
+    guard shape.count == 4, 1...256 ~= shape[3] else {
+      throw TileCLError.invalid(
+        "parts[0].output", "a tensor of shape \(shape)", allowed: "four axes, [B, Hq, Sq, Dv] with Dv in 1...256")
     }
     let lses = try parts.enumerated().map { index, part in
       let name = "parts[\(index)]"

@@ -1,5 +1,6 @@
 extension AttentionDescriptor {
-  /// The keys that the mask shows to a query, as rising runs of positions; user code may hide more of them.
+  /// The keys that the mask shows to a query, as rising runs of positions; user code may hide more of them. None for a
+  /// query, batch entry or head that there is not.
   ///
   /// - Parameters:
   ///   - position: The query's position, counted from the start of its sequence.
@@ -7,7 +8,8 @@ extension AttentionDescriptor {
   ///   - head: The query head.
   public func visibleKeys(ofQuery position: Int, batch: Int = 0, head: Int = 0) -> [Range<Int>] {
     let (queries, keys) = lengths(batch: batch)
-    guard 0..<queries ~= position else { return [] }
+    guard 0..<queries ~= position, 0..<queryHeads ~= head, 0..<(sequences?.sequences.count ?? self.batch) ~= batch
+    else { return [] }
     switch mask {
     case .none:
       return keys > 0 ? [0..<keys] : []

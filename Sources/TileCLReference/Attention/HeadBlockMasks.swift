@@ -55,8 +55,8 @@ public struct HeadBlockMasks: Hashable, Sendable {
     indices = [0]
   }
 
-  /// The mask of a batch entry and a query head.
-  public func mask(batch entry: Int, head: Int) -> BlockMask {
+  /// The mask of a batch entry and a query head of the problem.
+  package func mask(batch entry: Int, head: Int) -> BlockMask {
     masks[indices[(batch == 1 ? 0 : entry) * heads + (heads == 1 ? 0 : head)]]
   }
 

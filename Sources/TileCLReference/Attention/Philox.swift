@@ -25,8 +25,8 @@ public enum Philox {
     UInt32(exactly: (Double(dropout) * 0x1p32).rounded(.down)) ?? .max
   }
 
-  /// Whether dropout keeps a weight.
-  public static func keeps(
+  /// Whether dropout keeps a weight; head number and rows are not negative.
+  package static func keeps(
     seed: UInt64, headNumber: Int, queryRow: Int, keyRow: Int, threshold: UInt32
   ) -> Bool {
     let head = UInt64(headNumber)

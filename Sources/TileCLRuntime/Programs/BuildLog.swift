@@ -28,9 +28,10 @@ enum BuildLog {
   /// For each line of a text, the name and number that `#line` gives it; nil before the first one.
   private static func places(_ text: String) -> [(name: String, line: Int)?] {
     var place: (name: String, line: Int)?
-    return text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+    // By bytes, as a compiler counts: a carriage return and a line feed are one character of Swift.
+    return text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { line in
       let here = place
-      if let directive = directive(line) {
+      if let directive = directive(Substring(line)) {
         place = directive
       } else {
         place?.line += 1

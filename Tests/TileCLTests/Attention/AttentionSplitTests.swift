@@ -154,5 +154,9 @@ struct AttentionAllocationTests {
       let error = #expect(throws: TileCLError.self) { try engine.makePlan(problem, keySplits: splits) }
       #expect(error?.code == .limitExceeded)
     }
+    let slopes = try AttentionDescriptor(
+      queryHeads: 1 << 30, queryLength: 1 << 30, keyLength: 1, headDimension: 1, score: AttentionScore(hasALiBi: true))
+    let error = #expect(throws: TileCLError.self) { try engine.makeBackwardPlan(slopes) }
+    #expect(error?.code == .limitExceeded)
   }
 }
