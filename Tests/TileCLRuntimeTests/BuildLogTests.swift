@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test func carriageReturnsEndNoLine() {
-    let text = "#line 1 \"own\"\r\na\r\nb\r\n#line 1 \"next\"\nc\n"
+    let text = "#line 1 \"own\"\na\r\nb\r\n#line 1 \"next\"\nc\n"
     #expect(BuildLog.located("<kernel>:3:1: error", in: text) == "own:2:1: error")
     #expect(BuildLog.located("<kernel>:5:1: error", in: text) == "next:1:1: error")
   }
