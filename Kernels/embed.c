@@ -7,6 +7,12 @@ static const unsigned char common_storage[] = {
 static const unsigned char attention_common[] = {
 #embed "attention/common.clh"
 };
+static const unsigned char attention_scores[] = {
+#embed "attention/scores.clh"
+};
+static const unsigned char attention_tiles[] = {
+#embed "attention/tiles.clh"
+};
 static const unsigned char attention_attention[] = {
 #embed "attention/attention.cl"
 };
@@ -55,6 +61,8 @@ static const unsigned char probe_wgmma[] = {
 static const tilecl_kernel_file files[] = {
     FILE_ENTRY("common/storage.clh", common_storage),
     FILE_ENTRY("attention/common.clh", attention_common),
+    FILE_ENTRY("attention/scores.clh", attention_scores),
+    FILE_ENTRY("attention/tiles.clh", attention_tiles),
     FILE_ENTRY("attention/attention.cl", attention_attention),
     FILE_ENTRY("attention/gradients.clh", attention_gradients),
     FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),

@@ -47,6 +47,7 @@
 // MICRO_CHANNELS at most OTHER_TILE; slices of channels are multiples of 4; lengths at most 2^30; what the mask hides
 // is finite.
 //
+// Needs: scores.clh
 // Needs: gradients.clh
 // Check: -D OWNER_QUERIES=0
 // Check: -D MASK=1 -D SEQUENCES=1 -D SOFTCAP=1 -D ALIBI=1 -D DROPOUT=1 -D BIAS=1
@@ -70,6 +71,16 @@
 #define OWN_SUMS (SLOPE_SUMS || KEY_BIAS)
 #define TABLE (RELATIVE && OWNER_QUERIES)
 #define CAPTURED (CAPTURE_GRADIENTS && OWNER_QUERIES)
+
+// What stands for a pair that takes no element of a table, and for one whose score is -inf: of that user code hears
+// nothing, whatever the table.
+#define NO_ELEMENT (-1)
+#define HIDDEN (-2)
+#define INDEX(t) (((__local int *)indices)[t])
+// User code's arguments for own row r and another row of a step.
+#define PAIR(r, row)                                                                         \
+  unit, head, first_own + (r), first_other + (row), ((__local const int *)own_rows)[r],      \
+  MEMORY_ROW(first_other + (row)) + other_start, queries, keys
 
 // Of a thing of queries and one of keys, what a work-group owns, and what it walks over.
 #if OWNER_QUERIES
@@ -128,7 +139,7 @@ void tilecl_attention_backward(
   __local vec_t uncoded[OTHER_TILE * ROW_VECTORS];    // scores before the score code
 #endif
 #if TABLE || CAPTURED
-  __local int indices[OTHER_TILE * OWN_TILE];  // elements of a table, -1 for none
+  __local ivec_t indices[OTHER_TILE * ROW_VECTORS];  // elements of a table, NO_ELEMENT, or HIDDEN
 #endif
   vec_t head_outputs[HEAD_OUTPUTS][MICRO_CHANNELS];  // dQ or dK
 #if !OWNER_QUERIES
@@ -276,18 +287,19 @@ void tilecl_attention_backward(
             const ivec_t other_row = MEMORY_ROW(first_other + row) + other_start;
             const pairs_t pairs = {OWN(own, other), OTHER(own, other), OWN(own_rows[v], other_row),
                                    OTHER(own_rows[v], other_row)};
-            const scored_t scored = scored_pairs(scores[at], pairs, &score);
-            vec_t s = scored.score;
+            ivec_t visible = USER_CODE ? (ivec_t)(v * VECTOR) + (ivec_t)LANES < (ivec_t)(rows) : (ivec_t)(-1);
 #if MASK == MASK_CAUSAL
-            s = select(s, (vec_t)(-INFINITY), pairs.key > pairs.query + diagonal);
+            visible &= pairs.key <= pairs.query + diagonal;
 #elif MASK == MASK_BLOCKS
             if (pattern >= 0) {
               // A row vector never straddles words: VECTOR divides 32, and tiles begin at multiples of VECTOR.
               const int bit = row_in_block % 32 + v * VECTOR;
               const uint word = pattern_bits[row * words_per_row + bit / 32] >> (bit % 32);
-              s = select((vec_t)(-INFINITY), s, (((uvec_t)(word) >> (uvec_t)LANES) & 1u) == 1u);
+              visible &= (((uvec_t)(word) >> (uvec_t)LANES) & 1u) == 1u;
             }
 #endif
+            const scored_t scored = scored_pairs(scores[at], pairs, visible, &score);
+            const vec_t s = select((vec_t)(-INFINITY), scored.score, visible);
             const vec_t weight =
                 exponential(s - OWN(row_lse[v], (vec_t)(((__local const float *)row_lse)[row])));
             const vec_t keep = dropout_factors(pairs, &score);
@@ -307,6 +319,9 @@ void tilecl_attention_backward(
 #if CAPTURED
             gradients[at] = gradient;
             uncoded[at] = scored.before;
+#endif
+#if TABLE || CAPTURED
+            indices[at] = select((ivec_t)(HIDDEN), (ivec_t)(NO_ELEMENT), s != (vec_t)(-INFINITY));
 #endif
           }
 #if OWN_SUMS
@@ -328,42 +343,39 @@ void tilecl_attention_backward(
 #endif
 #if TABLE
         for (int t = item; t < OTHER_TILE * OWN_TILE; t += WORK_GROUP_SIZE) {
-          indices[t] = -1;
-          if (t / OWN_TILE < others && t % OWN_TILE < rows && ((__local const float *)scores)[t] != 0.0f)
-            indices[t] = codes[((__local const int *)own_rows)[t % OWN_TILE]]
-                - codes[MEMORY_ROW(first_other + t / OWN_TILE)] + center;
+          const int r = t % OWN_TILE;
+          const int row = t / OWN_TILE;
+          if (r < rows && row < others && INDEX(t) != HIDDEN)
+            INDEX(t) = codes[((__local const int *)own_rows)[r]] - codes[MEMORY_ROW(first_other + row) + other_start]
+                + center;
         }
         SYNC();
-        scatter(table_copies + (slice * query_heads + head) * (2 * (ulong)center + 1), indices,
+        scatter(table_copies + (slice * query_heads + head) * (2 * (ulong)center + 1), (__local const int *)indices,
                 (__local const float *)scores, rows, others);
 #endif
 #if CAPTURED
-        for (int number = 0; number < CAPTURE_GRADIENTS; ++number) {
+        for (int captured = 0; captured < CAPTURE_GRADIENTS; ++captured) {
           SYNC();
           for (int t = item; t < OTHER_TILE * OWN_TILE; t += WORK_GROUP_SIZE) {
             const int r = t % OWN_TILE;
-            const int other = first_other + t / OWN_TILE;
-            indices[t] = -1;
-            if (r >= rows || t / OWN_TILE >= others)
+            const int row = t / OWN_TILE;
+            if (r >= rows || row >= others || INDEX(t) == HIDDEN)
               continue;
+            const int index = tilecl_gradient_index(captured, PAIR(r, row) SCORE_CAPTURES(&score));
             const float gradient = ((__local const float *)gradients)[t];
-            if (gradient == 0.0f)
-              continue;
-#define PAIR                                                                                                 \
-  unit, head, first_own + r, other, ((__local const int *)own_rows)[r], MEMORY_ROW(other) + other_start, queries, keys
-            const int index = tilecl_gradient_index(number, PAIR SCORE_CAPTURES(&score));
-            if (index >= 0 && (ulong)index < capture_ranges[2 * number + 1]) {
+            INDEX(t) = NO_ELEMENT;
+            if (index >= 0 && (ulong)index >= capture_ranges[2 * captured + 1]) {
+              capture_faults[captured] = 1;  // Whoever writes it writes the same.
+            } else if (index >= 0 && gradient != 0.0f) {
               const float before = ((__local const float *)uncoded)[t];
-              indices[t] = index;
+              INDEX(t) = index;
               ((__local float *)scores)[t] =
-                  gradient * tilecl_gradient_factor(number, before, PAIR SCORE_CAPTURES(&score));
-            } else if (index >= 0) {
-              capture_faults[number] = 1;  // Whoever writes it writes the same.
+                  gradient * tilecl_gradient_factor(captured, before, PAIR(r, row) SCORE_CAPTURES(&score));
             }
           }
           SYNC();
           const ulong copy = heads_have_copies ? slice * query_heads + head : slice;
-          scatter(capture_copies + copy * capture_count + capture_ranges[2 * number], indices,
+          scatter(capture_copies + copy * capture_count + capture_ranges[2 * captured], (__local const int *)indices,
                   (__local const float *)scores, rows, others);
         }
 #endif

@@ -17,6 +17,7 @@ import TileCLCore
 /// | `TILECL_LOG` | Level of the command line tool's log: `trace` ... `critical`. |
 /// | `TILECL_VARIANT` | Which kernels to use, such as `portable`, in place of the best that the device can run. |
 /// | `TILECL_PROFILE` | `1`: queues record event times. |
+/// | `TILECL_FUZZ` | How many random attention problems the conformance cases hold; 12 if unset. |
 public struct Environment: Sendable {
   /// Which implementations may run.
   public enum Backend: String, Sendable, CaseIterable {
@@ -37,6 +38,8 @@ public struct Environment: Sendable {
   public var profiling: Bool = false
   /// The name of the kernels to use; nil for the best ones.
   public var variant: String?
+  /// How many random problems the conformance cases hold.
+  public var fuzzCount: Int = 12
 
   /// Parses variables.
   ///
@@ -86,6 +89,10 @@ public struct Environment: Sendable {
     }
     profiling = try flag("TILECL_PROFILE")
     variant = value("TILECL_VARIANT")
+    if let text = value("TILECL_FUZZ") {
+      guard let count = Int(text), 0...1_000_000 ~= count else { throw fault("TILECL_FUZZ", text, "0...1000000") }
+      fuzzCount = count
+    }
   }
 
   /// The variables of this process, parsed when first asked for.

@@ -11,6 +11,7 @@ import Testing
     #expect(environment.cacheDirectory == "/home/somebody/.cache/tilecl")
     #expect(environment.maximumAllocation == nil)
     #expect(!environment.profiling)
+    #expect(environment.fuzzCount == 12)
   }
 
   @Test func cacheFolderFollowsXDG() throws {
@@ -26,7 +27,7 @@ import Testing
     let environment = try Environment(variables: [
       "TILECL_BACKEND": "opencl", "TILECL_DEVICE": "nvidia:gpu:1", "TILECL_MAX_ALLOC": "64K", "TILECL_LOG": "debug",
       "TILECL_PROFILE": "1", "TILECL_BUILD_OPTIONS": "-cl-opt-disable", "TILECL_DUMP_DIR": "/d",
-      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable",
+      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable", "TILECL_FUZZ": "0",
     ])
     #expect(environment.backend == .opencl)
     #expect(environment.device?.description == "nvidia:gpu:1")
@@ -37,6 +38,7 @@ import Testing
     #expect(environment.dumpDirectory == "/d")
     #expect(environment.kernelDirectory == "/k")
     #expect(environment.variant == "portable")
+    #expect(environment.fuzzCount == 0)
   }
 
   @Test(arguments: [
@@ -44,6 +46,7 @@ import Testing
     ("TILECL_MAX_ALLOC", "lots"), ("TILECL_MAX_ALLOC", "0"), ("TILECL_MAX_ALLOC", "4ß"),
     ("TILECL_MAX_ALLOC", "99999999999G"),
     ("TILECL_LOG", "loud"), ("TILECL_PROFILE", "yes"), ("TILECL_NO_CACHE", "true"),
+    ("TILECL_FUZZ", "abc"), ("TILECL_FUZZ", "-1"), ("TILECL_FUZZ", "1000001"),
   ])
   func badValuesNameTheVariable(name: String, value: String) throws {
     let error = try #require(throws: TileCLError.self) { try Environment(variables: [name: value]) }

@@ -20,8 +20,9 @@ package struct AttentionBackwardLaunch: Sendable {
     self.problem = problem
     self.engine = engine
     self.context = context
-    queries = try AttentionBackwardSide(problem, owner: .queries, on: context, limits: limits)
-    keys = try AttentionBackwardSide(problem, owner: .keys, on: context, limits: limits)
+    let order = try AttentionMaskArguments.order(problem, on: context)
+    queries = try AttentionBackwardSide(problem, owner: .queries, order: order, on: context, limits: limits)
+    keys = try AttentionBackwardSide(problem, owner: .keys, order: order, on: context, limits: limits)
     sums = try AttentionGradientSums(problem, on: context)
     scoreArguments = try AttentionScoreArguments(problem, on: context)
   }

@@ -16,7 +16,7 @@ package struct AttentionBackwardSide: Sendable {
   /// The tiles of one batch entry; with sequences those of all.
   let tileCount: Int
   /// The masks, the order and the sequences.
-  let problemArguments: [KernelArgument]
+  package let problemArguments: [KernelArgument]
   /// The heads of queries or of keys.
   let heads: Int
   /// The units of each batch entry or, where none share anything, of all together.
@@ -24,10 +24,12 @@ package struct AttentionBackwardSide: Sendable {
   /// Whether heads add to one bias, so that their launches follow one another.
   private let sharesHeads: Bool
 
-  /// - Parameter limits: What tiles are chosen for.
+  /// - Parameters:
+  ///   - order: The token order in the device's memory, which both sides share; nil if the problem has none.
+  ///   - limits: What tiles are chosen for.
   init(
-    _ problem: AttentionDescriptor, owner: AttentionBackwardKernelDescriptor.Owner, on context: Context,
-    limits: AttentionTiles.Limits
+    _ problem: AttentionDescriptor, owner: AttentionBackwardKernelDescriptor.Owner, order: KernelArgument?,
+    on context: Context, limits: AttentionTiles.Limits
   ) throws {
     let (descriptor, kernel) = try limits.fitting { limits in
       let descriptor = try AttentionBackwardKernelDescriptor(problem, owner: owner, limits: limits)
@@ -41,7 +43,9 @@ package struct AttentionBackwardSide: Sendable {
     let bias = problem.score.bias.flatMap { $0.isPerQuery == (owner == .queries) ? $0 : nil }
     sharesHeads = bias?.isPerHead == false
     let sharesBatch = bias?.isPerBatch == false && problem.batch > 1
-    var arguments = try AttentionMaskArguments(problem, transposed: owner == .keys, on: context).arguments
+    var arguments = try AttentionMaskArguments(
+      problem, transposed: owner == .keys, order: order, on: context
+    ).arguments
     let tile = descriptor.tiles.ownTile
     if let sequences = problem.sequences {
       let axis: AttentionSequenceTable.Axis = owner == .queries ? .queries : .keys

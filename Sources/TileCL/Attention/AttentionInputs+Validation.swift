@@ -59,8 +59,31 @@ extension AttentionInputs {
         try tensor.require(name, shape: tensor.shape, dtype: .int32, on: engine)
         try tensor.requireContiguous(name)
       case (let kind, let value):
-        throw TileCLError.invalid(name, value.map { "\($0)" } ?? "nil", allowed: "a value of kind \(kind)")
+        throw TileCLError.invalid(name, value?.summary ?? "nil", allowed: kind.summary)
       }
+    }
+  }
+}
+
+extension Capture.Kind {
+  /// What errors call it.
+  fileprivate var summary: String {
+    switch self {
+    case .float: "a float"
+    case .int32: "an int32"
+    case .tensor(let dtype): "a tensor of \(dtype)"
+    }
+  }
+}
+
+extension AttentionInputs.CaptureValue {
+  /// What errors call it.
+  fileprivate var summary: String {
+    switch self {
+    case .float(let number): "the float \(number)"
+    case .int32(let number): "the int32 \(number)"
+    case .floats(let tensor): "a float32 tensor of shape \(tensor.shape)"
+    case .integers(let tensor): "an int32 tensor of shape \(tensor.shape)"
     }
   }
 }

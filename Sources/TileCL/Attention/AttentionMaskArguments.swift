@@ -10,19 +10,24 @@ package struct AttentionMaskArguments: Sendable {
   /// - Parameters:
   ///   - transposed: Whether the masks stand with queries and keys exchanged.
   ///   - bitsAlongKeys: Whether a pattern's words hold the keys of a query, not the queries of a key.
+  ///   - order: The token order if it is in the device's memory already, as ``order(_:on:)`` gives it.
   /// - Throws: ``TileCLError`` of code `limitExceeded` if the device cannot hold them, or the kernels cannot count them.
   package init(
-    _ problem: AttentionDescriptor, transposed: Bool = false, bitsAlongKeys: Bool = false, on context: Context
+    _ problem: AttentionDescriptor, transposed: Bool = false, bitsAlongKeys: Bool = false,
+    order: KernelArgument? = nil, on context: Context
   ) throws {
     var arguments: [KernelArgument] = []
     if let masks = problem.mask.blockMasks {
       arguments += try Self.maskArguments(
         transposed ? masks.transposed() : masks, bitsAlongKeys: bitsAlongKeys, on: context)
     }
-    if let order = problem.tokenOrder {
-      arguments.append(.buffer(try context.makeBuffer(copying: order.permutation)))
-    }
+    if let order = try order ?? Self.order(problem, on: context) { arguments.append(order) }
     self.arguments = arguments
+  }
+
+  /// The token order of a problem for `ORDER_PARAMETER`, copied to the device; nil if there is none.
+  static func order(_ problem: AttentionDescriptor, on context: Context) throws -> KernelArgument? {
+    try problem.tokenOrder.map { .buffer(try context.makeBuffer(copying: $0.permutation)) }
   }
 
   private static func maskArguments(

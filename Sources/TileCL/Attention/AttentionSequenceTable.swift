@@ -65,8 +65,9 @@ package struct AttentionSequenceTable: Sendable {
 
   /// Puts the tiles of each sequence together and gives their numbers, sequence by sequence.
   package mutating func groupBySequence() -> [Range<Int>] {
-    // Sorting is stable, so heavy tiles stay first.
-    let pairs = stride(from: 0, to: tiles.count, by: 2).map { (tiles[$0], tiles[$0 + 1]) }.sorted { $0.0 < $1.0 }
+    // By place within a sequence, so that heavy tiles stay first.
+    let order = stride(from: 0, to: tiles.count, by: 2).sorted { (tiles[$0], $0) < (tiles[$1], $1) }
+    let pairs = order.map { (tiles[$0], tiles[$0 + 1]) }
     tiles = pairs.flatMap { [$0.0, $0.1] }
     var ranges: [Range<Int>] = []
     var first = 0

@@ -75,12 +75,14 @@ public enum KernelTable {
         "attention/maps.hopper.clh",
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope),
     KernelVariant(
-      operation: .attention, name: portableName, headers: ["attention/common.clh", "attention/attention_merge.cl"],
-      file: "attention/attention.cl", requirement: .none),
+      operation: .attention, name: portableName,
+      headers: [
+        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "attention/attention_merge.cl",
+      ], file: "attention/attention.cl", requirement: .none),
     KernelVariant(
       operation: .attention, part: .backward, name: portableName,
-      headers: ["attention/common.clh", "attention/gradients.clh"], file: "attention/attention_backward.cl",
-      requirement: .none),
+      headers: ["attention/common.clh", "attention/scores.clh", "attention/gradients.clh"],
+      file: "attention/attention_backward.cl", requirement: .none),
     KernelVariant(
       operation: .attention, part: .gradientSums, name: portableName, file: "attention/attention_sums.cl",
       requirement: .none),

@@ -56,6 +56,14 @@ extension AttentionCases {
             dropout: 0.2),
           sequences: .padded(queryLengths: [40, 0, 11], keyLengths: [33, 50, 0]), returnsLSE: true)
       },
+      AttentionCase("packed sequences with relative positions") {
+        try .init(
+          queryHeads: 4, keyValueHeads: 2, queryLength: 99, headDimension: 16, mask: .causal,
+          score: .init(relativePositions: .init(TokenGrid(sides: [9, 11]))),
+          sequences: .packed(
+            cumulativeQueryLengths: [0, 0, 33, 60, 60, 77, 99], cumulativeKeyLengths: [0, 20, 21, 21, 60, 98, 99]),
+          returnsLSE: true)
+      },
       AttentionCase("one sequence for each query") {
         try .init(
           queryHeads: 2, queryLength: 40, headDimension: 16, mask: .causal,

@@ -28,6 +28,12 @@ extension AttentionCases {
           sequences: .packed(cumulativeQueryLengths: [0, 4, 4, 15], cumulativeKeyLengths: [0, 6, 9, 18]),
           returnsLSE: true)
       },
+      // Its bias has a gradient that is summed in fp32 and rounded.
+      AttentionCase("small, float16, options, causal", isSmall: true) {
+        try .init(
+          batch: 2, queryHeads: 4, keyValueHeads: 2, queryLength: 5, keyLength: 7, headDimension: 16, dtype: .float16,
+          mask: .causal, score: .init(softcap: 5, hasALiBi: true, bias: .init(), hasSinks: true), returnsLSE: true)
+      },
       AttentionCase("small, padded sequences", isSmall: true) {
         try .init(
           batch: 2, queryHeads: 2, queryLength: 7, keyLength: 9, headDimension: 16,

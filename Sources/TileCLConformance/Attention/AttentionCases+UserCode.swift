@@ -80,13 +80,54 @@ extension AttentionCases {
       }, referenceDerivative: { _, _, _ in 1 })
   }
 
+  /// A gain by distance to the keys before a query: a pair that is hidden has no element to read.
+  private static func pastGain() throws -> ScoreModification {
+    try ScoreModification(
+      "past gain", captures: [.tensor("past")], source: "return score * past[query - key];",
+      derivative: "return past[query - key];",
+      gradients: [
+        .init(
+          of: "past", index: "return query - key;", factor: "return score;",
+          referenceIndex: { pair, _ in pair.query - pair.key }, referenceFactor: { score, _, _ in score })
+      ],
+      reference: { score, pair, captures in score * captures["past", pair.query - pair.key] },
+      referenceDerivative: { _, pair, captures in captures["past", pair.query - pair.key] })
+  }
+
+  /// Hidden pairs whose score would be read outside of a tensor, by each kind of mask.
+  /// Hidden pairs whose score would be read outside of a tensor, by each kind of mask.
+  private static let pastGains: [AttentionCase] = [
+    pastGain("a causal mask") { (.causal, nil) },
+    pastGain("a block mask") { (.blocks(try .causal(queryLength: 37, keyLength: 37, blockSize: 32)), nil) },
+    pastGain("code") {
+      (
+        .none,
+        try MaskModification("past", source: "return key <= query;", reference: { pair, _ in pair.key <= pair.query })
+      )
+    },
+  ]
+
+  private static func pastGain(
+    _ name: String, mask: @escaping @Sendable () throws -> (AttentionMask, MaskModification?)
+  ) -> AttentionCase {
+    AttentionCase(
+      "small, a gain by distance under \(name)", isSmall: true,
+      captures: ["past": .floats((0..<37).map { Float($0 * 7 % 25) / 10 - 1 })]
+    ) {
+      let (mask, code) = try mask()
+      return try .init(
+        queryHeads: 2, keyValueHeads: 1, queryLength: 37, headDimension: 16, mask: mask, maskModification: code,
+        score: .init(modification: pastGain()), returnsLSE: true)
+    }
+  }
+
   private static let documents: [String: AttentionCapture] = [
     "document": .integers((0..<100).map { $0 / 23 + $0 / 70 }), "reach": .int32(12),
     "table": .floats((0..<25).map { Float($0 * 7 % 25) / 10 - 1 }),
   ]
 
   static let userCode: [AttentionCase] =
-    [
+    pastGains + [
       AttentionCase("a mask by code") {
         try .init(
           batch: 2, queryHeads: 4, keyValueHeads: 2, queryLength: 61, keyLength: 83, headDimension: 16,

@@ -180,7 +180,8 @@ struct AttentionBackwardPass: Sendable {
       // One place more counts the pairs whose element is outside the tensor.
       let heads = scattered(stride: count + 1) { gradient in
         let pair = gradient.pair.pair
-        guard let element = declared.element(pair, operands.captures), element >= 0 else { return nil }
+        guard gradient.pair.new != -.infinity, let element = declared.element(pair, operands.captures), element >= 0
+        else { return nil }
         guard element < count else { return (count, 1) }
         return (element, gradient.new * declared.derivative(gradient.pair.old, pair, operands.captures))
       }

@@ -3,7 +3,8 @@ import TileCLCore
 // Attention that is local along a Hilbert curve, as defined by "Hilbert-Guided Block-Sparse Local Attention",
 // arXiv 2511.05832, and its code. Positions are those of `TokenOrder.hilbert` of the same grid, n is their number. None
 // of these masks looks at the grid: what is near along the curve is near in the grid, but not the other way round. They
-// are therefore approximations of two-dimensional attention; `window(grid:size:order:)` and what follows it are exact.
+// are therefore approximations of two-dimensional attention; `window(_:size:order:queryBlock:keyBlock:)` and what
+// follows it are exact.
 extension BlockMask {
   /// Hilbert window attention (HWA): along a Hilbert curve, consecutive runs of window² tokens see one another.
   ///

@@ -28,6 +28,9 @@ public struct ScoreModification: Hashable, Sendable {
   public typealias Index = @Sendable (_ pair: AttentionPair, _ captures: CapturedValues) -> Int?
 
   /// How the new score depends on a captured tensor of fp32: through at most one element for each pair.
+  ///
+  /// The index is asked for every visible pair whose new score is not -∞, even if no gradient reaches it, and an element
+  /// outside the tensor is an error of the backward pass. Pairs that a mask hides are never asked for.
   public struct Gradient: Hashable, Sendable {
     /// The tensor's name among the captures.
     public let capture: String
@@ -66,7 +69,7 @@ public struct ScoreModification: Hashable, Sendable {
   public let captures: [Capture]
   /// The body of an OpenCL C function that returns the new score as `float`. It sees the `float` `score`, the `int`s
   /// `batch`, `head`, `query`, `key`, `query_row`, `key_row`, `query_length` and `key_length` (see ``AttentionPair``),
-  /// and what it captures.
+  /// and what it captures. It runs for visible pairs alone: under a causal mask it may read an array by `query - key`.
   public let source: String
   /// The body of a function with the same arguments that returns ∂ new score / ∂ old score as `float`; without it there
   /// is no backward pass.

@@ -67,6 +67,9 @@ extension TokenOrder {
   /// a volume with an odd side a few steps are diagonal or skip a token or two; with even sides none does. A sequence is
   /// its own curve, and a volume with a side of 1 is a picture.
   ///
+  /// Every call walks the curve, which takes about 0.6 ms for 65,536 tokens: keep the value, whose copies share its
+  /// memory.
+  ///
   /// Source: J. Červený, "gilbert: space-filling curve for rectangular domains of arbitrary size".
   public static func hilbert(_ grid: TokenGrid) -> TokenOrder {
     TokenOrder(known: HilbertCurve(grid).cells)

@@ -182,6 +182,12 @@ struct AttentionGradientTests {
         score: .init(hasALiBi: true, bias: .init(), modification: AttentionCode.score(), hasSinks: true, dropout: 0.25),
         sequences: .packed(cumulativeQueryLengths: [0, 3, 3, 5, 9], cumulativeKeyLengths: [0, 2, 5, 9, 11]))
     },
+    Case("packed sequences with relative positions") {
+      try .init(
+        queryHeads: 2, keyValueHeads: 1, queryLength: 9, headDimension: 2, mask: .causal,
+        score: .init(relativePositions: .init(TokenGrid(sides: [3, 3]))),
+        sequences: .packed(cumulativeQueryLengths: [0, 3, 5, 9], cumulativeKeyLengths: [0, 2, 5, 9]))
+    },
     Case("padded sequences, one without keys") {
       try .init(
         batch: 3, queryHeads: 2, queryLength: 4, keyLength: 6, headDimension: 2, mask: .causal,

@@ -111,6 +111,22 @@ struct AttentionOptionTests {
     for name in ["", "1st", "a-b", "é", "score", "key_row", "tilecl_x"] {
       expect("captures[1].name") { try make([.float("a"), .int32(name)]) }
     }
+    let words = [
+      "int", "float", "kernel", "global", "half", "double", "if", "return", "while", "bool", "uchar", "true", "float4",
+      "uint16", "half3", "size_t", "image2d_t", "vec_t", "__global", "_Bool",
+    ]
+    for name in words {
+      let error = #expect(throws: TileCLError.self) { try make([.float(name)]) }
+      #expect(error?.message.contains("no word of OpenCL C") == true, "\(name)")
+    }
+    for name in ["MASK", "BIAS", "HEAD_DIM", "VECTOR", "STORAGE_FLOAT16", "M_PI", "X2", "_A"] {
+      let error = #expect(throws: TileCLError.self) { try make([.float(name)]) }
+      #expect(error?.argument == "captures[0].name")
+      #expect(error?.description.contains("try \(name.lowercased())") == true, "\(name)")
+    }
+    for name in ["a", "N", "Kq", "HEAD_dim", "float5", "floats", "int32", "kernel_size", "t", "_a"] {
+      #expect(throws: Never.self, "\(name)") { try make([.float(name)]) }
+    }
     expect("captures[1].name") { try make([.float("a"), .tensor("a")]) }
     expect("captures[0].kind") { try make([.tensor("a", .float16)]) }
     func modify(_ captures: [Capture], gradients: [ScoreModification.Gradient] = [], derivative: String? = nil) throws

@@ -84,6 +84,32 @@ struct AttentionBackwardLimitTests {
     expect(.outOfRange, "captures[\"table\"]", "outside 0..<10") { _ = try run(1) }
   }
 
+  @Test("Elements are checked for every visible pair, and asked for no other", arguments: TestEngines.all)
+  func elementsOfVisiblePairs(engine: Engine) throws {
+    let modification = try ScoreModification(
+      "distance", captures: [.tensor("table")], source: "return score;", derivative: "return 1.0f;",
+      gradients: [
+        .init(
+          of: "table", index: "return query < key ? 1000 : query - key;", factor: "return 1.0f;",
+          referenceIndex: { pair, _ in pair.query < pair.key ? 1000 : pair.query - pair.key },
+          referenceFactor: { _, _, _ in 1 })
+      ], reference: { score, _, _ in score }, referenceDerivative: { _, _, _ in 1 })
+    let problem = try AttentionDescriptor(
+      queryHeads: 1, queryLength: 10, headDimension: 4, mask: .causal,
+      score: AttentionScore(relativePositions: .init(TokenGrid(sides: [10])), modification: modification))
+    let example = try AttentionBackwardExample<Float>(problem, on: engine)
+    let plan = try engine.makeBackwardPlan(problem)
+    // Without a gradient of the output no pair has any.
+    let none: Tensor<Float> = try engine.zeros(shape: problem.outputShape)
+    func run(_ count: Int) throws -> AttentionGradients<Float> {
+      var inputs = example.inputs
+      inputs.captures = ["table": .floats(try engine.zeros(shape: [count]))]
+      return try plan.run(inputs, forward: example.forward, outputGradient: none)
+    }
+    #expect(try #require(try run(10).captures["table"]).array().allSatisfy { $0 == 0 })
+    expect(.outOfRange, "captures[\"table\"]", "outside 0..<9") { _ = try run(9) }
+  }
+
   @Test("Lengths, batch, heads, numbers and data compile nothing anew", .enabled(if: TestEngines.hasOpenCL))
   func recompilation() throws {
     let engine = try Engine(device: #require(TestEngines.openCL?.context).device)

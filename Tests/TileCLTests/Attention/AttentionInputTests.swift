@@ -79,6 +79,26 @@ struct AttentionInputTests {
     #expect(error?.message.contains(Self.faults[index].allowed) == true, "\(String(describing: error))")
   }
 
+  @Test("Captures of another kind are said in words", arguments: TestEngines.all)
+  func captureKinds(engine: Engine) throws {
+    let plan = try engine.makePlan(Self.problem())
+    let floats = try engine.zeros(Float.self, shape: [2, 3])
+    let integers = try engine.zeros(Int32.self, shape: [6])
+    let faults: [(String, AttentionInputs<Float>.CaptureValue?, found: String, allowed: String)] = [
+      ("number", nil, "is nil;", "a float"), ("number", .int32(4), "is the int32 4;", "a float"),
+      ("number", .floats(floats), "is a float32 tensor of shape [2, 3];", "a float"),
+      ("count", .float(1.5), "is the float 1.5;", "an int32"),
+      ("values", .integers(integers), "is an int32 tensor of shape [6];", "a tensor of float32"),
+      ("places", .floats(floats), "is a float32 tensor of shape [2, 3];", "a tensor of int32"),
+    ]
+    for (name, value, found, allowed) in faults {
+      var inputs: AttentionInputs<Float> = try Self.sample().inputs(on: engine)
+      inputs.captures[name] = value
+      let error = #expect(throws: TileCLError.self) { _ = try plan.run(inputs) }
+      #expect(error?.message == "captures[\"\(name)\"] \(found) allowed: \(allowed)")
+    }
+  }
+
   @Test("that the descriptor does not ask for are refused", arguments: TestEngines.all)
   func unexpected(engine: Engine) throws {
     let plan = try engine.makePlan(AttentionDescriptor(batch: 2, queryHeads: 2, queryLength: 6, headDimension: 4))

@@ -99,4 +99,38 @@ struct AttentionUserCodeTests {
     let result = try engine.makePlan(problem).run(inputs)
     #expect(try sample.difference(output: result.output.array(), lse: #require(result.lse).array()) < 1e-5)
   }
+
+  /// The code counts, in a tensor that it captures, the pairs that it should not be asked for.
+  @Test("Scores run for visible pairs alone", arguments: ["causal", "blocks", "code"])
+  func hiddenPairs(_ kind: String) throws {
+    let engine = try #require(TestEngines.openCL)
+    let count = 37
+    let mask: AttentionMask =
+      switch kind {
+      case "causal": .causal
+      case "blocks": .blocks(try .causal(queryLength: count, keyLength: count, blockSize: 32))
+      default: .none
+      }
+    let complaint = "if (query < key) ((__global float *)complaints)[0] = 1.0f;\n"
+    let modification = try ScoreModification(
+      "watched", captures: [.tensor("complaints")], source: complaint + "return 0.5f * score;",
+      derivative: complaint + "return 0.5f;",
+      gradients: [
+        .init(
+          of: "complaints", index: complaint + "return 0;", factor: complaint + "return 1.0f;",
+          referenceIndex: { _, _ in 0 }, referenceFactor: { _, _, _ in 1 })
+      ], reference: { score, _, _ in score / 2 }, referenceDerivative: { _, _, _ in 0.5 })
+    let past = try MaskModification("past", source: "return key <= query;") { pair, _ in pair.key <= pair.query }
+    let problem = try AttentionDescriptor(
+      queryHeads: 2, queryLength: count, headDimension: 8, mask: mask, maskModification: kind == "code" ? past : nil,
+      score: AttentionScore(modification: modification), returnsLSE: true)
+    let sample = AttentionSample(problem, captures: ["complaints": [0]])
+    var inputs: AttentionInputs<Float> = try sample.inputs(on: engine)
+    let complaints = try engine.zeros(Float.self, shape: [1])
+    inputs.captures["complaints"] = .floats(complaints)
+    let forward = try engine.makePlan(problem).run(inputs)
+    #expect(try complaints.array() == [0])
+    _ = try engine.makeBackwardPlan(problem).run(inputs, forward: forward, outputGradient: inputs.query).key.array()
+    #expect(try complaints.array() == [0])
+  }
 }
