@@ -2,7 +2,7 @@ import TileCLCore
 package import TileCLReference
 package import TileCLRuntime
 
-/// What the kernels of attention are told about scores, as `attention/common.clh` declares it.
+/// What the kernels of attention are told about scores, as `attention/scores.clh` declares it.
 package struct AttentionScoreArguments: Sendable {
   private let problem: AttentionDescriptor
   /// The codes of relative positions; nil without them.

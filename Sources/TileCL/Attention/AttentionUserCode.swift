@@ -4,8 +4,8 @@ import TileCLRuntime
 /// The OpenCL C that is generated from a problem's user code: a function for each piece of it, and what hands the
 /// captured values from the kernel's arguments to those functions.
 ///
-/// `attention/common.clh` follows it in a program and says where each macro is used. A function stands under a `#line` of
-/// its own, so that a build log names the piece and counts the lines as its author does.
+/// `attention/common.clh` follows it in a program; `attention/scores.clh` says where each macro is used. A function stands
+/// under a `#line` of its own, so that a build log names the piece and counts the lines as its author does.
 enum AttentionUserCode {
   /// The text, as parts of a program; none without user code.
   ///

@@ -3,7 +3,7 @@ import TileCLCore
 /// User code that hides pairs: OpenCL C for the kernels, and the same function in Swift for the reference.
 ///
 /// A pair is visible if the problem's mask shows it and this code returns something other than 0. It costs a call for
-/// each pair of every block that is not empty: pair it with a ``BlockMask`` that skips the blocks it would hide.
+/// each pair that the mask shows, and skips no block: pair it with a ``BlockMask`` that leaves out what it would hide.
 ///
 /// ```swift
 /// let sameDocument = try MaskModification(
