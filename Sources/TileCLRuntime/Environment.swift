@@ -16,6 +16,7 @@ import TileCLCore
 /// | `TILECL_MAX_ALLOC` | Bytes (suffix K, M or G) that lower the device's limit for one allocation. |
 /// | `TILECL_LOG` | Level of the command line tool's log: `trace` ... `critical`. |
 /// | `TILECL_VARIANT` | Which kernels to use, such as `portable`, in place of the best that the device can run. |
+/// | `TILECL_TUNING` | Which sizes to compile tuned kernels for, where they fit, in place of the usual ones. |
 /// | `TILECL_PROFILE` | `1`: queues record event times. |
 /// | `TILECL_FUZZ` | How many random attention problems the conformance cases hold; 12 if unset. |
 public struct Environment: Sendable {
@@ -38,6 +39,8 @@ public struct Environment: Sendable {
   public var profiling: Bool = false
   /// The name of the kernels to use; nil for the best ones.
   public var variant: String?
+  /// The name of the sizes of tuned kernels; nil for the usual ones.
+  public var tuning: String?
   /// How many random problems the conformance cases hold.
   public var fuzzCount: Int = 12
 
@@ -89,6 +92,7 @@ public struct Environment: Sendable {
     }
     profiling = try flag("TILECL_PROFILE")
     variant = value("TILECL_VARIANT")
+    tuning = value("TILECL_TUNING")
     if let text = value("TILECL_FUZZ") {
       guard let count = Int(text), 0...1_000_000 ~= count else { throw fault("TILECL_FUZZ", text, "0...1000000") }
       fuzzCount = count
