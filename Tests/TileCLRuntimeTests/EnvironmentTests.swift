@@ -12,6 +12,7 @@ import Testing
     #expect(environment.maximumAllocation == nil)
     #expect(!environment.profiling)
     #expect(environment.fuzzCount == 12)
+    #expect(environment.disabledCapabilities.isEmpty)
   }
 
   @Test func cacheFolderFollowsXDG() throws {
@@ -27,7 +28,8 @@ import Testing
     let environment = try Environment(variables: [
       "TILECL_BACKEND": "opencl", "TILECL_DEVICE": "nvidia:gpu:1", "TILECL_MAX_ALLOC": "64K", "TILECL_LOG": "debug",
       "TILECL_PROFILE": "1", "TILECL_BUILD_OPTIONS": "-cl-opt-disable", "TILECL_DUMP_DIR": "/d",
-      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable", "TILECL_TUNING": "q64", "TILECL_FUZZ": "0",
+      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable", "TILECL_FUZZ": "0",
+      "TILECL_DISABLE": "wgmma,ptx",
     ])
     #expect(environment.backend == .opencl)
     #expect(environment.device?.description == "nvidia:gpu:1")
@@ -38,8 +40,8 @@ import Testing
     #expect(environment.dumpDirectory == "/d")
     #expect(environment.kernelDirectory == "/k")
     #expect(environment.variant == "portable")
-    #expect(environment.tuning == "q64")
     #expect(environment.fuzzCount == 0)
+    #expect(environment.disabledCapabilities == [.wgmma, .inlinePTX])
   }
 
   @Test(arguments: [
@@ -48,6 +50,7 @@ import Testing
     ("TILECL_MAX_ALLOC", "99999999999G"),
     ("TILECL_LOG", "loud"), ("TILECL_PROFILE", "yes"), ("TILECL_NO_CACHE", "true"),
     ("TILECL_FUZZ", "abc"), ("TILECL_FUZZ", "-1"), ("TILECL_FUZZ", "1000001"),
+    ("TILECL_DISABLE", "warp"), ("TILECL_DISABLE", "wgmma,"), ("TILECL_DISABLE", "wgmma, ptx"),
   ])
   func badValuesNameTheVariable(name: String, value: String) throws {
     let error = try #require(throws: TileCLError.self) { try Environment(variables: [name: value]) }

@@ -13,11 +13,25 @@ public struct Probes: Sendable {
     public let reason: String
   }
 
+  /// What a probe establishes, under the name that `TILECL_DISABLE` has for it.
+  public enum Capability: String, Hashable, Sendable, CaseIterable {
+    case inlinePTX = "ptx"
+    case wgmma
+  }
+
   let context: Context
+
+  /// The answer of the probe for one capability.
+  public func answer(_ capability: Capability) -> Answer {
+    switch capability {
+    case .inlinePTX: inlinePTX
+    case .wgmma: wgmma
+    }
+  }
 
   /// Inline PTX in OpenCL C, on NVIDIA's driver.
   public var inlinePTX: Answer {
-    answer("inlinePTX") {
+    answer(.inlinePTX) {
       guard context.device.capabilities.nvidia != nil else { return absent("not an NVIDIA device") }
       return try runInlinePTX() ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers")
     }
@@ -25,7 +39,7 @@ public struct Probes: Sendable {
 
   /// Warpgroup matrix instructions in a program retargeted to `sm_90a`, on an NVIDIA Hopper GPU.
   public var wgmma: Answer {
-    answer("wgmma") {
+    answer(.wgmma) {
       guard let nvidia = context.device.capabilities.nvidia else { return absent("not an NVIDIA device") }
       guard nvidia.isHopper else {
         return absent(
@@ -40,8 +54,12 @@ public struct Probes: Sendable {
   private func present(_ reason: String) -> Answer { Answer(isPresent: true, reason: reason) }
   private func absent(_ reason: String) -> Answer { Answer(isPresent: false, reason: reason) }
 
-  private func answer(_ name: String, _ probe: () throws -> Answer) -> Answer {
-    if let known = context.probeResults.answers.withLock({ $0[name] }) { return known }
+  private func answer(_ capability: Capability, _ probe: () throws -> Answer) -> Answer {
+    // Not even the probe's kernel is compiled then.
+    guard !context.environment.disabledCapabilities.contains(capability) else {
+      return absent("TILECL_DISABLE=\(capability.rawValue)")
+    }
+    if let known = context.probeResults.answers.withLock({ $0[capability] }) { return known }
     let answer: Answer
     do {
       answer = try probe()
@@ -50,7 +68,7 @@ public struct Probes: Sendable {
     } catch {
       answer = absent("\(error)")
     }
-    context.probeResults.answers.withLock { $0[name] = answer }
+    context.probeResults.answers.withLock { $0[capability] = answer }
     return answer
   }
 
@@ -98,5 +116,5 @@ public struct Probes: Sendable {
 
 /// The answers that a context's probes have given.
 final class ProbeResults: Sendable {
-  let answers = Mutex<[String: Probes.Answer]>([:])
+  let answers = Mutex<[Probes.Capability: Probes.Answer]>([:])
 }

@@ -31,8 +31,6 @@ struct MachineReport: Encodable {
     let file: String
     let isChosen: Bool
     let reason: String
-    /// The names of the sizes that it can be compiled for.
-    let tunings: [String]
   }
 
   struct DeviceReport: Encodable {
@@ -93,14 +91,16 @@ extension MachineReport.DeviceReport {
     capabilities = device.capabilities
     do {
       let context = try Context(device: device, environment: settings.environment, logger: settings.logger)
-      let answers = [("inline PTX", context.probes.inlinePTX), ("wgmma by retargeting", context.probes.wgmma)]
-      probes = answers.map { .init(name: $0, isPresent: $1.isPresent, reason: $1.reason) }
+      probes = Probes.Capability.allCases.map { capability in
+        let answer = context.probes.answer(capability)
+        return .init(name: capability.rawValue, isPresent: answer.isPresent, reason: answer.reason)
+      }
       kernels = KernelTable.rows.map { row in
         let verdict = KernelTable.verdict(row, on: context)
         let choice = try? KernelTable.choose(row.operation, part: row.part, on: context)
         return .init(
           operation: row.operation.rawValue, part: row.part.rawValue, kernel: row.name, file: row.file,
-          isChosen: choice == row, reason: verdict.reason, tunings: row.tunings)
+          isChosen: choice == row, reason: verdict.reason)
       }
       problem = nil
     } catch {
@@ -142,11 +142,7 @@ extension MachineReport.DeviceReport {
     if !limits.x86Features.isEmpty { rows.append(("x86", limits.x86Features.joined(separator: " "))) }
     rows += probes.map { ($0.name, "\($0.isPresent ? "present" : "absent"): \($0.reason)") }
     rows += kernels.map {
-      (
-        "\($0.operation), \($0.part)",
-        "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)"
-          + ($0.tunings.isEmpty ? "" : "; sizes \($0.tunings.joined(separator: ", "))")
-      )
+      ("\($0.operation), \($0.part)", "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)")
     }
     if let problem { rows.append(("cannot be used", problem)) }
     let width = rows.map(\.0.count).max() ?? 0

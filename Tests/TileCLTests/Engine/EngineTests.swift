@@ -60,24 +60,53 @@ import TileCLTestSupport
       #expect(try KernelTable.choose(.attention, on: context("")).name == "portable")
     }
   }
+}
 
-  @Test(.enabled(if: TestEngines.hasOpenCL))
-  func aTuningIsKnownOrAnError() throws {
+/// Taking a capability away must show in the probe's answer and in the choice, whatever the device has.
+@Suite(.serialized, .enabled(if: TestEngines.hasOpenCL)) struct DisabledCapabilityTests {
+  private func context(_ disabled: String, variant: String = "") throws -> Context {
     let device = try #require(TestEngines.openCL?.context?.device)
-    func context(_ tuning: String) throws -> Context {
-      try Context(device: device, environment: Environment(variables: ["TILECL_TUNING": tuning]))
-    }
+    return try Context(
+      device: device, environment: Environment(variables: ["TILECL_DISABLE": disabled, "TILECL_VARIANT": variant]))
+  }
+
+  @Test(arguments: Probes.Capability.allCases)
+  func theProbeSaysWhy(capability: Probes.Capability) throws {
+    let answer = try context(capability.rawValue).probes.answer(capability)
+    #expect(!answer.isPresent)
+    #expect(answer.reason == "TILECL_DISABLE=\(capability.rawValue)")
+  }
+
+  @Test(arguments: Probes.Capability.allCases)
+  func theNextKernelIsTaken(capability: Probes.Capability) throws {
+    let whole = try #require(TestEngines.openCL?.context)
+    let context = try context(capability.rawValue)
     for row in KernelTable.rows {
-      #expect(Set(row.tunings).count == row.tunings.count, "names are unique")
-      for tuning in row.tunings {
-        #expect(throws: Never.self) { try KernelTable.choose(.attention, on: context(tuning)) }
+      let rows = try KernelTable.candidates(row.operation, part: row.part, on: context)
+      let all = try KernelTable.candidates(row.operation, part: row.part, on: whole)
+      // What is left keeps its order, and something is always left.
+      #expect(rows == all.filter(rows.contains))
+      #expect(rows.last?.requirement == KernelVariant.Requirement.none)
+      #expect(rows.contains(row) == KernelTable.verdict(row, on: context).isMet)
+    }
+  }
+
+  @Test func withoutAllOnlyPortableKernelsAreLeft() throws {
+    let none = Probes.Capability.allCases.map(\.rawValue).joined(separator: ",")
+    let context = try context(none)
+    for row in KernelTable.rows where row.requirement != .none {
+      let verdict = KernelTable.verdict(row, on: context)
+      #expect(!verdict.isMet)
+      #expect(verdict.reason.contains("TILECL_DISABLE"))
+      let left = try KernelTable.candidates(row.operation, part: row.part, on: context)
+      #expect(left.map(\.name) == ["portable"])
+      let forced = try self.context(none, variant: row.name)
+      let error = try #require(throws: TileCLError.self) {
+        try KernelTable.choose(row.operation, part: row.part, on: forced)
       }
+      #expect(error.code == .unsupported)
+      #expect(error.message.contains("TILECL_DISABLE"))
     }
-    let unknown = try #require(throws: TileCLError.self) {
-      try KernelTable.choose(.attention, on: context("giant"))
-    }
-    #expect(unknown.code == .environment)
-    #expect(unknown.argument == "TILECL_TUNING")
   }
 }
 
