@@ -28,7 +28,7 @@ let package = Package(
     .target(
       name: "CTileCLKernels",
       path: "Kernels",
-      exclude: ["attention", "common", "hopper", "linear_cross_entropy", "probe", "quantized_matmul"],
+      exclude: ["attention", "common", "hopper", "linear_cross_entropy", "probe", "quantized_matmul", "roof"],
       sources: ["embed.c"],
       publicHeadersPath: "include"
     ),

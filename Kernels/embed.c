@@ -55,6 +55,18 @@ static const unsigned char probe_inline_ptx[] = {
 static const unsigned char probe_wgmma[] = {
 #embed "probe/wgmma.hopper.cl"
 };
+static const unsigned char roof_memory[] = {
+#embed "roof/memory.cl"
+};
+static const unsigned char roof_fma[] = {
+#embed "roof/fma.cl"
+};
+static const unsigned char roof_mma[] = {
+#embed "roof/mma.nvidia.cl"
+};
+static const unsigned char roof_wgmma[] = {
+#embed "roof/wgmma.hopper.cl"
+};
 
 #define FILE_ENTRY(path, array) {path, array, sizeof array}
 
@@ -77,6 +89,10 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
     FILE_ENTRY("probe/wgmma.hopper.cl", probe_wgmma),
+    FILE_ENTRY("roof/memory.cl", roof_memory),
+    FILE_ENTRY("roof/fma.cl", roof_fma),
+    FILE_ENTRY("roof/mma.nvidia.cl", roof_mma),
+    FILE_ENTRY("roof/wgmma.hopper.cl", roof_wgmma),
 };
 
 const tilecl_kernel_file *tilecl_kernel_files(size_t *count) {

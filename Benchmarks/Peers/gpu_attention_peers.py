@@ -1,120 +1,201 @@
-"""Times attention of PyTorch and of TileCL on one NVIDIA GPU, in one run, and sets the one against the other.
+"""Times attention of PyTorch and of TileCL on one NVIDIA GPU, taking turns, and sets the one against the other.
 
     swift build -c release --product tilecl
-    python3 Benchmarks/Peers/gpu_attention_peers.py .build/release/tilecl > Benchmarks/Results/attention-DEVICE.json
+    python3 Benchmarks/Peers/gpu_attention_peers.py .build/release/tilecl > report.json
 
-The problems are those of `tilecl bench attention`, under its names: bf16, forward, one set of random tensors each. Peers are
-PyTorch's scaled_dot_product_attention with cuDNN and with its FlashAttention-2, and compiled FlexAttention with a block
-mask. All are timed alike: a burst is the median of 20 launches, each between two events, after three that warm up;
-sustained is the mean over a second of launches back to back. A table goes to the standard error, JSON to the output.
+`Benchmarks/compare` runs this and shows the report. Peers are PyTorch's scaled_dot_product_attention with cuDNN and with
+its FlashAttention-2, and compiled FlexAttention with a block mask; FlashAttention-3, FlashInfer and NATTEN where this
+Python has them, which the report tells. Their tensors are random, in the problem's dtype. A line for each problem goes to
+the standard error, JSON to the output.
+
+FlexAttention takes seconds to compile for each problem. So worker processes compile all of them first, at the same time
+and before anything is timed, and leave the result in PyTorch's cache.
 """
 
 import json
 import re
-import statistics
 import subprocess
 import sys
-import time
 
+import attention_peers
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-compiled_flex_attention = torch.compile(flex_attention)
 
+class Clock(attention_peers.Clock):
+    """Single runs by events of the device."""
 
-def burst_milliseconds(run, launches=20):
-    for _ in range(3):
-        run()
-    times = []
-    for _ in range(launches):
+    def single(self, run):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         run()
         end.record()
         torch.cuda.synchronize()
-        times.append(start.elapsed_time(end))
-    return statistics.median(times)
+        return start.elapsed_time(end) * 1e-3
 
-
-def sustained_milliseconds(run, seconds=1.0):
-    torch.cuda.synchronize()
-    start, launches = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        for _ in range(20):
-            run()
+    def finish(self):
         torch.cuda.synchronize()
-        launches += 20
-    return (time.perf_counter() - start) / launches * 1e3
 
 
-def peers(name):
-    """The peers that run a problem of that name: pairs of a name and a function."""
-    torch.compiler.reset()  # Compiled for many shapes, FlexAttention would fall back to a version that is not fused.
-    dimension = int(re.search(r" D(\d+)", name)[1])
-    length = int(match[1]) if (match := re.search(r" S(\d+)", name)) else 256 * 256
-    heads, key_heads = (32, 8) if name.startswith("gqa") else (16, 16)
-    batch = 16384 // length if name.startswith(("dense", "causal")) else 1
-    query, key, value = (
-        torch.randn(batch, count, length, dimension, device="cuda", dtype=torch.bfloat16)
-        for count in (heads, key_heads, key_heads))
-    is_causal, is_grouped = "causal" in name, heads != key_heads
+class Problem:
+    """Tensors of a problem, and its peers."""
 
-    visible = None
-    if is_causal:
-        visible = lambda b, h, i, j: i >= j
-    elif name.startswith("window"):
-        visible = lambda b, h, i, j: i // 1024 == j // 1024
-    elif name.startswith("hwa"):
-        visible = lambda b, h, i, j: i // 256 == j // 256
-    elif name.startswith("band"):
-        visible = lambda b, h, i, j: abs(i - j) < 700
-    mask = visible and create_block_mask(visible, None, None, length, length, device="cuda")
+    def __init__(self, specification):
+        self.specification = specification
+        batch, length = specification["batch"], specification["keyLength"]
+        self.is_backward = specification["pass"] == "backward"
+        self.is_causal = specification["mask"]["kind"] == "causal"
+        self.is_grouped = specification["queryHeads"] != specification["keyValueHeads"]
+        dtype = getattr(torch, specification["dtype"])
+        shapes = [
+            (batch, specification["queryHeads"], specification["queryLength"]),
+            (batch, specification["keyValueHeads"], length), (batch, specification["keyValueHeads"], length)]
+        self.tensors = [
+            torch.randn(*shape, specification["headDimension"], device="cuda", dtype=dtype,
+                        requires_grad=self.is_backward) for shape in shapes]
 
-    def flex():
-        return compiled_flex_attention(query, key, value, block_mask=mask, enable_gqa=is_grouped)
-
-    found = [("FlexAttention", flex)]
-    if visible is None or is_causal:
-        def dense(backend):
+    def timed(self, forward):
+        """What is timed: `forward`, or for a backward pass the gradients of its result."""
+        if not self.is_backward:
             def run():
-                with sdpa_kernel(backend):
-                    return scaled_dot_product_attention(
-                        query, key, value, is_causal=is_causal, enable_gqa=is_grouped)
+                with torch.no_grad():
+                    return forward()
             return run
-        found += [("cuDNN", dense(SDPBackend.CUDNN_ATTENTION)), ("FlashAttention-2", dense(SDPBackend.FLASH_ATTENTION))]
+        output = forward()
+        gradient = torch.randn_like(output)
+        return lambda: torch.autograd.grad(output, self.tensors, gradient, retain_graph=True)
+
+    def dense(self, backend):
+        def forward():
+            with sdpa_kernel(backend):
+                return scaled_dot_product_attention(
+                    *self.tensors, is_causal=self.is_causal, enable_gqa=self.is_grouped)
+        return self.timed(forward)
+
+    def flex(self):
+        # Compiled for many shapes, FlexAttention would fall back to a version that is not fused.
+        torch.compiler.reset()
+        compiled = torch.compile(flex_attention, dynamic=False)
+        visible = attention_peers.visibility(self.specification)
+        lengths = [self.specification[name] for name in ("queryLength", "keyLength")]
+        mask = visible and create_block_mask(visible, None, None, *lengths, device="cuda")
+        return self.timed(lambda: compiled(
+            *self.tensors, score_mod=self.score(), block_mask=mask, enable_gqa=self.is_grouped))
+
+    def score(self):
+        kind = self.specification["score"]
+        if kind.startswith("softcap"):
+            cap = self.specification["softcap"]
+            return lambda score, b, h, i, j: cap * torch.tanh(score / cap)
+        if kind.startswith("alibi"):
+            heads = self.specification["queryHeads"]
+            slopes = torch.exp2(-8 * torch.arange(1, heads + 1, device="cuda") / heads)
+            return lambda score, b, h, i, j: score - slopes[h] * (i - j).abs()
+        return None
+
+    def flash_attention_3(self):
+        from flash_attn_interface import flash_attn_func
+        # Tokens before heads.
+        tensors = [tensor.transpose(1, 2) for tensor in self.tensors]
+
+        def forward():
+            output = flash_attn_func(*tensors, causal=self.is_causal)
+            return output[0] if isinstance(output, tuple) else output
+        return self.timed(forward)
+
+    def flashinfer(self):
+        import flashinfer
+        # One sequence, tokens before heads.
+        query, key, value = (tensor[0].transpose(0, 1).contiguous() for tensor in self.tensors)
+        if len(query) == 1:
+            return self.timed(lambda: flashinfer.single_decode_with_kv_cache(query[0], key, value))
+        return self.timed(lambda: flashinfer.single_prefill_with_kv_cache(query, key, value, causal=self.is_causal))
+
+    def natten(self):
+        import natten
+        mask = self.specification["mask"]
+        side, kernel = mask["side"], 2 * mask["radius"] + 1
+        # A grid of tokens before heads. At the edges NATTEN moves its window inwards, where TileCL's is cut.
+        tensors = [
+            tensor.transpose(1, 2).reshape(-1, side, side, tensor.shape[1], tensor.shape[3]).contiguous()
+            for tensor in self.tensors]
+        return self.timed(lambda: natten.na2d(*tensors, kernel_size=(kernel, kernel)))
+
+
+# What else would be a peer, by the name of its package.
+packages = {"flash_attn_interface": "FlashAttention-3", "flashinfer": "FlashInfer", "natten": "NATTEN"}
+missing = attention_peers.absent(packages)
+
+
+def names(specification):
+    """The peers that do the same as TileCL on a problem and are worth their time there."""
+    kind, score = specification["mask"]["kind"], specification["score"]
+    problem = specification["problem"]
+    if score != "none":
+        # The peer has one way to say it, and TileCL two.
+        return ["FlexAttention"] if score.endswith("code") else []
+    if kind in ("fusedWindows", "random"):
+        return []
+    if kind == "grid":
+        is_first = "," not in problem
+        return (["FlexAttention"] + (["NATTEN"] if "natten" not in missing else [])) if is_first else []
+    if kind not in ("none", "causal"):
+        return ["FlexAttention"]
+    found = ["cuDNN"]
+    if specification["keyLength"] >= 16384 or specification["queryHeads"] != specification["keyValueHeads"]:
+        found += ["FlashAttention-2", "FlexAttention"]
+    if "flash_attn_interface" not in missing:
+        found.append("FlashAttention-3")
+    if "flashinfer" not in missing and specification["batch"] == 1 and specification["pass"] == "forward":
+        found.append("FlashInfer")
     return found
 
 
-def main(tool):
-    command = [tool, "bench", "attention", "--variants", "hopper", "--json"]
-    ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    results = []
-    print(f"{'problem':32} {'TileCL':>16}  peers, with TileCL's speed over theirs", file=sys.stderr)
-    for own in ours:
-        row = {"problem": own["problem"], "tilecl": own, "peers": {}}
-        burst, sustained = own["eventMilliseconds"], own["sustainedMilliseconds"]
-        text = f"{own['problem']:32} {burst:7.4f} {sustained:7.4f}"
-        for name, run in peers(own["problem"]):
-            try:
-                with torch.no_grad():
-                    times = burst_milliseconds(run), sustained_milliseconds(run)
-            except RuntimeError as error:
-                row["peers"][name] = {"error": str(error).splitlines()[0]}
-                continue
-            row["peers"][name] = {
-                "burstMilliseconds": times[0], "sustainedMilliseconds": times[1],
-                "burstRatio": times[0] / burst, "sustainedRatio": times[1] / sustained}
-            text += f"  {name} {times[0] / burst:.2f} {times[1] / sustained:.2f}"
-        print(text, file=sys.stderr, flush=True)
-        results.append(row)
-    report = {
-        "date": time.strftime("%Y-%m-%d"), "device": torch.cuda.get_device_name(), "torch": torch.__version__,
-        "driver": ours[0]["driver"], "results": results}
-    json.dump(report, sys.stdout, indent=1)
-    print()
+def find_peers(specification):
+    chosen = names(specification)
+    if not chosen:
+        return []
+    problem = Problem(specification)
+    makers = {
+        "cuDNN": lambda: problem.dense(SDPBackend.CUDNN_ATTENTION),
+        "FlashAttention-2": lambda: problem.dense(SDPBackend.FLASH_ATTENTION),
+        "FlexAttention": problem.flex, "FlashAttention-3": problem.flash_attention_3,
+        "FlashInfer": problem.flashinfer, "NATTEN": problem.natten}
+    return [(name, makers[name]) for name in chosen]
+
+
+def compile_ahead(arguments, specifications):
+    """Compiles FlexAttention for all problems, in several processes."""
+    problems = [s["problem"] for s in specifications if "FlexAttention" in names(s)]
+    count = min(arguments.workers, len(problems))
+    command = [sys.executable, __file__, arguments.tilecl]
+    command += ["--device", arguments.device] if arguments.device else []
+    workers = [
+        subprocess.Popen(command + ["--compile", "\n".join(problems[first::count])], stderr=subprocess.DEVNULL)
+        for first in range(count)]
+    for worker in workers:
+        worker.wait()
+
+
+def main():
+    parser = attention_peers.options(__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=12, help="processes that compile ahead; 0 for none")
+    parser.add_argument("--compile", help="compile the problems of these names, one a line, and time nothing")
+    arguments = parser.parse_args()
+    command = [arguments.tilecl, "bench", "attention", "--list", "--json"]
+    command += ["--device", arguments.device] if arguments.device else []
+    specifications = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    if arguments.compile is not None:
+        for specification in specifications:
+            if specification["problem"] in arguments.compile.split("\n"):
+                Problem(specification).flex()()
+        return
+    compile_ahead(arguments, [s for s in specifications if re.search(arguments.filter, s["problem"])])
+    about = {"torch": torch.__version__, "absentPeers": [packages[name] for name in missing]}
+    attention_peers.run(arguments, Clock(arguments.repetitions, arguments.sustained), find_peers, about)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

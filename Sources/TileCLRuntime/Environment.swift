@@ -16,6 +16,7 @@ import TileCLCore
 /// | `TILECL_MAX_ALLOC` | Bytes (suffix K, M or G) that lower the device's limit for one allocation. |
 /// | `TILECL_LOG` | Level of the command line tool's log: `trace` ... `critical`. |
 /// | `TILECL_VARIANT` | Which kernels to use, such as `portable`, in place of the best that the device can run. |
+/// | `TILECL_TUNING` | Which sizes to compile tuned kernels for, where they fit, in place of the usual ones. |
 /// | `TILECL_DISABLE` | Capabilities that devices are to lack, separated by commas, such as `wgmma`. |
 /// | `TILECL_PROFILE` | `1`: queues record event times. |
 /// | `TILECL_FUZZ` | How many random attention problems the conformance cases hold; 12 if unset. |
@@ -39,6 +40,8 @@ public struct Environment: Sendable {
   public var profiling: Bool = false
   /// The name of the kernels to use; nil for the best ones.
   public var variant: String?
+  /// The name of the sizes of tuned kernels; nil for the usual ones.
+  public var tuning: String?
   /// What every device is taken to lack, whatever it has.
   public var disabledCapabilities: Set<Probes.Capability> = []
   /// How many random problems the conformance cases hold.
@@ -92,6 +95,7 @@ public struct Environment: Sendable {
     }
     profiling = try flag("TILECL_PROFILE")
     variant = value("TILECL_VARIANT")
+    tuning = value("TILECL_TUNING")
     for name in value("TILECL_DISABLE")?.split(separator: ",", omittingEmptySubsequences: false) ?? [] {
       guard let capability = Probes.Capability(rawValue: String(name)) else {
         let allowed = Probes.Capability.allCases.map(\.rawValue).joined(separator: ", ")

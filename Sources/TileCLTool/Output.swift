@@ -7,6 +7,13 @@ func prettyJSON(_ value: some Encodable) throws -> String {
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
+/// A value as JSON in one line, with sorted keys.
+func compactJSON(_ value: some Encodable) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
 /// A byte count in the largest binary unit that keeps it at 1 or more.
 func formatBytes(_ count: Int) -> String {
   let units = ["B", "KiB", "MiB", "GiB", "TiB"]

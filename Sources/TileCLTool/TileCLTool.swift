@@ -28,9 +28,15 @@ struct ToolSettings {
 
   /// The engine that was asked for: `reference`, a device in the grammar of `TILECL_DEVICE`, or nil for the settings'
   /// own.
-  func engine(_ name: String?) throws -> Engine {
+  ///
+  /// - Parameters:
+  ///   - variant: Forces a kernel variant, in place of the settings' own choice.
+  ///   - tuning: Forces the sizes of tuned kernels, likewise.
+  func engine(_ name: String?, variant: String? = nil, tuning: String? = nil) throws -> Engine {
     if name == "reference" { return .reference }
     var environment = environment
+    environment.variant = variant ?? environment.variant
+    environment.tuning = tuning ?? environment.tuning
     if let name {
       environment.device = try DeviceSelector(parsing: name)
       environment.backend = .opencl

@@ -28,7 +28,7 @@ import Testing
     let environment = try Environment(variables: [
       "TILECL_BACKEND": "opencl", "TILECL_DEVICE": "nvidia:gpu:1", "TILECL_MAX_ALLOC": "64K", "TILECL_LOG": "debug",
       "TILECL_PROFILE": "1", "TILECL_BUILD_OPTIONS": "-cl-opt-disable", "TILECL_DUMP_DIR": "/d",
-      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable", "TILECL_FUZZ": "0",
+      "TILECL_KERNEL_DIR": "/k", "TILECL_VARIANT": "portable", "TILECL_TUNING": "q64", "TILECL_FUZZ": "0",
       "TILECL_DISABLE": "wgmma,ptx",
     ])
     #expect(environment.backend == .opencl)
@@ -40,6 +40,7 @@ import Testing
     #expect(environment.dumpDirectory == "/d")
     #expect(environment.kernelDirectory == "/k")
     #expect(environment.variant == "portable")
+    #expect(environment.tuning == "q64")
     #expect(environment.fuzzCount == 0)
     #expect(environment.disabledCapabilities == [.wgmma, .inlinePTX])
   }

@@ -1,27 +1,130 @@
 import ArgumentParser
+import FoundationEssentials
 import Testing
 import TileCL
+import TileCLConformance
+import TileCLTestSupport
 
 @testable import TileCLTool
 
 @Suite("tilecl bench")
 struct BenchTests {
-  @Test("Problems have names of their own and work to do")
-  func problems() throws {
-    let problems = try AttentionBenchProblem.all
+  @Test("Problems have names of their own and work to do", arguments: [Device.Kind.gpu, .cpu])
+  func problems(kind: Device.Kind) throws {
+    let problems = try AttentionBenchProblem.all(for: kind)
+    #expect(problems.count > 20)
     #expect(Set(problems.map(\.name)).count == problems.count)
     for problem in problems {
-      #expect(problem.operations > 1e9)
+      #expect(problem.operations > 1e7)
       #expect(problem.visitedPairs <= problem.descriptor.queryLength * problem.descriptor.keyLength)
+      #expect((problem.pass == .backward) == problem.descriptor.returnsLSE)
     }
-    let causal = try #require(problems.first { $0.name == "causal D128 S1024" })
-    // 16 x 16 heads, 1024 · 1025 / 2 pairs, 4 · 128 operations each.
+  }
+
+  @Test("Work is counted by the formulas")
+  func work() throws {
+    let causal = try AttentionBenchProblem("causal", batch: 16, length: 1024, dimension: 128, mask: .causal)
+    // 16 x 16 heads, 1024 · 1025 / 2 pairs, 4 · 128 operations each; four tensors of bf16.
     #expect(causal.operations == 256.0 * 524_800 * 512)
+    #expect(causal.bytes == Double(4 * 2 * 16 * 16 * 1024 * 128))
+    let backward = try AttentionBenchProblem("backward", pass: .backward, length: 1024, dimension: 64)
+    #expect(backward.operations == Double(16 * 1024 * 1024 * 10 * 64))
+    // Q, K, V, O, dO, dQ, dK, dV in bf16, and the LSE in fp32.
+    let bytesOfARow = 8 * 64 * 2 + 4
+    #expect(backward.bytes == Double(16 * 1024 * bytesOfARow))
+    let decode = try AttentionBenchProblem("decode", heads: (32, 8), queryLength: 1, length: 4096, dimension: 128)
+    #expect(decode.visitedPairs == 4096)
+    let rows = 2 * 32 + 2 * 8 * 4096
+    #expect(decode.bytes == Double(2 * 128 * rows))
+  }
+
+  @Test("Blocks drawn at random have the density asked for", arguments: [5, 10, 95, 100])
+  func density(percent: Int) throws {
+    let problem = try AttentionBenchProblem(
+      "random", length: 8192, dimension: 64, mask: .random(densityPercent: percent, block: 128))
+    #expect(problem.visitedPairs / (128 * 128) == 64 * 64 * percent / 100)
+  }
+
+  @Test("A problem's JSON says which mask it has")
+  func specification() throws {
+    let mask = AttentionBenchMask.grid(side: 16, radius: 2, tile: 8, queryBlock: 64, keyBlock: 64, isFused: true)
+    let problem = try AttentionBenchProblem("grid", length: 256, dimension: 64, mask: mask)
+    #expect(problem.descriptor.tokenOrder != nil)
+    let json = try compactJSON(AttentionBenchSpecification(problem))
+    #expect(
+      json.contains("\"mask\":{\"isFused\":true,\"keyBlock\":64,\"kind\":\"grid\",\"queryBlock\":64,\"radius\":2,"))
+    #expect(json.contains("\"headDimension\":64"))
+  }
+
+  @Test("Variants are timed side by side, against roofs of the same run", .enabled(if: TestEngines.hasOpenCL))
+  func results() throws {
+    let engines = try BenchEngines(device: nil)
+    let clock = BenchClock(repetitions: 1, budget: 0, sustained: 0)
+    let roofs = try BenchRoofs(engines, clock)
+    #expect(roofs.memory.burst > 0)
+    #expect(roofs.matrix.contains { $0.name == "fma" && $0.burst > 0 })
+    for pass in [AttentionBenchProblem.Pass.forward, .backward] {
+      let problem = try AttentionBenchProblem("small", pass: pass, heads: (2, 1), length: 128, dimension: 64)
+      let results = try AttentionBench(problem: problem, engines: engines, clock: clock, roofs: roofs)
+        .results(variants: ["portable", nil])
+      #expect(results.map(\.problem) == ["small", "small"])
+      #expect(results[0].variant == "portable")
+      #expect(results[0].burst.milliseconds > 0)
+      #expect(results[0].burst.share ?? 0 > 0)
+      #expect(results[0].sustained == nil)
+      #expect(results[0].outputDifference == nil)
+      #expect(try #require(results[1].outputDifference) < 0.01)
+    }
+  }
+
+  @Test("The next run finds what was built", .enabled(if: TestEngines.hasOpenCL))
+  func firstCalls() throws {
+    let problems = try FirstCall.problems(containing: nil)
+    #expect(problems.contains { $0.pass == .backward })
+    let problem = try #require(problems.first { $0.name == "first decode D128" })
+    let call = try FirstCall(problem, variant: nil, engines: BenchEngines(device: nil))
+    #expect(call.problem == problem.name)
+    #expect(call.milliseconds > 0)
   }
 
   @Test("Options are checked")
   func options() throws {
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--repetitions", "0"]) }
+    #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--sustained", "-1"]) }
+    #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--list", "--serve"]) }
     #expect(try AttentionBenchCommand.parse(["--variants", "portable"]).variants == "portable")
+  }
+}
+
+@Suite("tilecl selftest --all-variants")
+struct VariantReportTests {
+  @Test("Every row of the kernel table, and every size, is a choice")
+  func choices() {
+    let choices = VariantChoice.all
+    #expect(Set(choices).count == choices.count)
+    for row in KernelTable.rows {
+      #expect(choices.contains(VariantChoice(variant: row.name, tuning: nil)))
+      for tuning in row.tunings { #expect(choices.contains(VariantChoice(variant: row.name, tuning: tuning))) }
+    }
+  }
+
+  @Test("What the device cannot run is said, not failed", .enabled(if: TestEngines.hasOpenCL))
+  func reports() throws {
+    let wrong = ConformanceCase(operation: .attention, name: "wrong") { engine in
+      [.exact("variant", candidate: [engine.context?.environment.variant], expected: ["portable"])]
+    }
+    let other = ConformanceCase(operation: .quantizedMatmul, name: "other") { _ in [] }
+    for choice in VariantChoice.all {
+      let report = try VariantReport(choice, [wrong, other], device: nil, ToolSettings()) { _ in }
+      #expect(report.objection == nil || report.passed + report.failed == 0)
+      if choice.variant == "portable" {
+        #expect(report.objection == nil)
+        #expect(report.passed == 1)
+        #expect(report.failed == 1, "no comparison is no pass")
+      } else if report.objection == nil {
+        #expect(report.failed == 1, "the case sees the variant that is forced")
+        #expect(report.text.hasPrefix("FAIL"))
+      }
+    }
   }
 }

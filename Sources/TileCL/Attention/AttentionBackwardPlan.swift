@@ -30,7 +30,7 @@ import TileCLRuntime
 /// Source: "FlashAttention", arXiv 2205.14135, and the formulas of ``AttentionScore``.
 public final class AttentionBackwardPlan: Sendable {
   private enum Backend: Sendable {
-    case openCL(AttentionBackwardLaunch)
+    case openCL(AttentionBackwardVariants)
     case reference
   }
 
@@ -56,22 +56,31 @@ public final class AttentionBackwardPlan: Sendable {
     self.engine = engine
     switch engine.backend {
     case .openCL(let context):
-      let launch = try AttentionBackwardLaunch(descriptor, engine: engine, context: context)
+      let variants = try AttentionBackwardVariants(descriptor, engine: engine, context: context)
       workspaceByteCount = try checkedSum(
-        [
-          AttentionGradientSums.deltaByteCount(descriptor),
-          AttentionGradientWorkspace.byteCount(descriptor, units: launch.queries.unitCount),
-        ], argument: "the workspace's bytes")
-      backend = .openCL(launch)
+        [AttentionGradientSums.deltaByteCount(descriptor), variants.workspaceByteCount],
+        argument: "the workspace's bytes")
+      backend = .openCL(variants)
     case .reference:
       workspaceByteCount = 0
       backend = .reference
     }
   }
 
-  /// What the kernels were compiled for, that for queries first; nil on the reference backend.
+  /// The name of the kernels' row in the ``KernelTable``, or `reference`.
+  public var variant: String {
+    if case .openCL(let variants) = backend { variants.name } else { "reference" }
+  }
+
+  /// The name of the sizes that tuned kernels were compiled for, one of their row's ``KernelVariant/tunings``; nil if
+  /// portable ones or the reference compute.
+  public var tuning: String? {
+    if case .openCL(let variants) = backend { variants.tuning } else { nil }
+  }
+
+  /// What the portable kernels were compiled for, that for queries first; nil if tuned ones or the reference compute.
   package var kernelDescriptors: [AttentionBackwardKernelDescriptor]? {
-    guard case .openCL(let launch) = backend else { return nil }
+    guard case .openCL(.portable(let launch)) = backend else { return nil }
     return [launch.queries.kernelDescriptor, launch.keys.kernelDescriptor]
   }
 
@@ -110,8 +119,8 @@ public final class AttentionBackwardPlan: Sendable {
       try tensor.requireContiguous(name)
     }
     switch backend {
-    case .openCL(let launch):
-      return try launch.run(
+    case .openCL(let variants):
+      return try variants.run(
         inputs, output: forward.output, lse: lse, outputGradient: outputGradient, lseGradient: lseGradient)
     case .reference:
       return try AttentionGradients(

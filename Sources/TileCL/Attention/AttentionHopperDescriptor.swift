@@ -4,7 +4,8 @@ package import TileCLRuntime
 /// What the Hopper kernel of attention is compiled for, and which problems it takes.
 package struct AttentionHopperDescriptor: Hashable, Sendable {
   /// How the kernel cuts its work; see the head of `attention/attention.hopper.cl`.
-  package struct Tiles: Hashable, Sendable {
+  package struct Tiles: Hashable, Sendable, KernelSizes {
+    package let headDimension: Int
     /// The computing warpgroups of a group, 64 queries each.
     package let consumers: Int
     package let keyTile: Int
@@ -16,6 +17,7 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
 
     package var queryTile: Int { 64 * consumers }
     package var workGroupSize: Int { 128 * (consumers + 1) }
+    package var name: String { "d\(headDimension)-q\(queryTile)-k\(keyTile)-s\(stages)" }
   }
 
   /// The compile keys that all kernels of attention have.
@@ -23,10 +25,12 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
   package let tiles: Tiles
   private let hasPatterns: Bool
 
-  /// - Parameter problem: One that the kernel takes.
-  package init(_ problem: AttentionDescriptor) {
+  /// - Parameters:
+  ///   - problem: One that the kernel takes.
+  ///   - tuning: The name of the tiles to use, if they fit; nil for the usual ones.
+  package init(_ problem: AttentionDescriptor, tuning: String? = nil) {
     shared = AttentionScoreArguments.defines(problem)
-    tiles = Self.tiles(problem)
+    tiles = KernelTable.tuning(Self.tunings, usual: Self.usualTiles(problem), forced: tuning) { $0.fits(problem) }
     hasPatterns = problem.mask.blockMasks?.masks.contains { !$0.patterns.isEmpty } ?? false
   }
 
@@ -76,33 +80,48 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
 
   // MARK: - Tiles
 
+  private static let dense128 = Tiles(
+    headDimension: 128, consumers: 3, keyTile: 80, stages: 3, querySlots: 2, groupsPerUnit: 1)
+  private static let blocks128 = Tiles(
+    headDimension: 128, consumers: 2, keyTile: 128, stages: 2, querySlots: 2, groupsPerUnit: 1)
+  private static let smallKeyBlocks128 = Tiles(
+    headDimension: 128, consumers: 2, keyTile: 64, stages: 4, querySlots: 2, groupsPerUnit: 1)
+  private static let smallBlocks128 = Tiles(
+    headDimension: 128, consumers: 1, keyTile: 64, stages: 2, querySlots: 2, groupsPerUnit: 2)
+  private static let dense64 = Tiles(
+    headDimension: 64, consumers: 4, keyTile: 64, stages: 4, querySlots: 3, groupsPerUnit: 1)
+  private static let largeBlocks64 = Tiles(
+    headDimension: 64, consumers: 4, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1)
+  private static let blocks64 = Tiles(
+    headDimension: 64, consumers: 2, keyTile: 128, stages: 4, querySlots: 3, groupsPerUnit: 1)
+  private static let smallKeyBlocks64 = Tiles(
+    headDimension: 64, consumers: 2, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1)
+  private static let smallBlocks64 = Tiles(
+    headDimension: 64, consumers: 1, keyTile: 64, stages: 3, querySlots: 3, groupsPerUnit: 3)
+
+  /// All that the kernel is compiled for.
+  package static let tunings = [
+    dense128, blocks128, smallKeyBlocks128, smallBlocks128, dense64, largeBlocks64, blocks64, smallKeyBlocks64,
+    smallBlocks64,
+  ]
+
   /// The tiles that measured best on an H200 among those that fit the problem.
-  private static func tiles(_ problem: AttentionDescriptor) -> Tiles {
+  private static func usualTiles(_ problem: AttentionDescriptor) -> Tiles {
     let isWide = problem.headDimension == 128
-    guard let mask = problem.mask.blockMasks?.masks[0] else {
-      return isWide
-        ? Tiles(consumers: 3, keyTile: 80, stages: 3, querySlots: 2, groupsPerUnit: 1)
-        : Tiles(consumers: 4, keyTile: 64, stages: 4, querySlots: 3, groupsPerUnit: 1)
-    }
-    let rows = rowsAlike(problem)
-    switch (isWide, rows) {
-    case (true, 128...):
-      return mask.keyBlock % 128 == 0
-        ? Tiles(consumers: 2, keyTile: 128, stages: 2, querySlots: 2, groupsPerUnit: 1)
-        : Tiles(consumers: 2, keyTile: 64, stages: 4, querySlots: 2, groupsPerUnit: 1)
-    case (false, 256...): return Tiles(consumers: 4, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1)
-    case (false, 128...):
-      return mask.keyBlock % 128 == 0
-        ? Tiles(consumers: 2, keyTile: 128, stages: 4, querySlots: 3, groupsPerUnit: 1)
-        : Tiles(consumers: 2, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1)
-    case (true, _): return Tiles(consumers: 1, keyTile: 64, stages: 2, querySlots: 2, groupsPerUnit: 2)
-    case (false, _): return Tiles(consumers: 1, keyTile: 64, stages: 3, querySlots: 3, groupsPerUnit: 3)
+    guard let mask = problem.mask.blockMasks?.masks[0] else { return isWide ? dense128 : dense64 }
+    let hasLargeKeyBlocks = mask.keyBlock % 128 == 0
+    switch (isWide, rowsAlike(problem)) {
+    case (true, 128...): return hasLargeKeyBlocks ? blocks128 : smallKeyBlocks128
+    case (false, 256...): return largeBlocks64
+    case (false, 128...): return hasLargeKeyBlocks ? blocks64 : smallKeyBlocks64
+    case (true, _): return smallBlocks128
+    case (false, _): return smallBlocks64
     }
   }
 
   /// How many queries, from each multiple of that number on, see the same blocks of keys under a block mask: 64, 128 or
   /// 256. More than one row of blocks counts only if no pattern tells its rows apart.
-  private static func rowsAlike(_ problem: AttentionDescriptor) -> Int {
+  fileprivate static func rowsAlike(_ problem: AttentionDescriptor) -> Int {
     guard let masks = problem.mask.blockMasks?.masks, let block = masks.first?.queryBlock else { return 0 }
     return [256, 128].first { rows in
       guard block % rows != 0 else { return true }
@@ -115,5 +134,14 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
           }
       }
     } ?? 64
+  }
+}
+
+extension AttentionHopperDescriptor.Tiles {
+  /// Whether the kernel can compute a problem that it takes in such tiles.
+  fileprivate func fits(_ problem: AttentionDescriptor) -> Bool {
+    guard problem.headDimension == headDimension else { return false }
+    guard let mask = problem.mask.blockMasks?.masks[0] else { return true }
+    return mask.keyBlock % keyTile == 0 && AttentionHopperDescriptor.rowsAlike(problem) % queryTile == 0
   }
 }

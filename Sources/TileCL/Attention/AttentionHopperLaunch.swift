@@ -3,7 +3,7 @@ package import TileCLReference
 package import TileCLRuntime
 
 /// The Hopper kernel of attention, compiled, with the buffers of its mask and its schedule.
-package struct AttentionHopperLaunch: Sendable {
+package struct AttentionHopperLaunch: AttentionTunedLaunch {
   package let kernelDescriptor: AttentionHopperDescriptor
   package let kernel: Kernel
   private let mapKernel: Kernel
@@ -15,11 +15,12 @@ package struct AttentionHopperLaunch: Sendable {
 
   /// - Parameters:
   ///   - problem: One that ``AttentionHopperDescriptor`` has no objection to.
+  ///   - keySplits: 1 or nil.
   ///   - variant: The kernel's row.
-  package init(_ problem: AttentionDescriptor, variant: KernelVariant, on context: Context) throws {
+  package init(_ problem: AttentionDescriptor, keySplits: Int?, variant: KernelVariant, on context: Context) throws {
     self.problem = problem
     self.context = context
-    kernelDescriptor = AttentionHopperDescriptor(problem)
+    kernelDescriptor = AttentionHopperDescriptor(problem, tuning: context.environment.tuning)
     let program = try context.program(kernelDescriptor.source(variant))
     kernel = try program.kernel("tilecl_attention_forward_hopper")
     mapKernel = try program.kernel("tilecl_attention_maps")
@@ -31,8 +32,26 @@ package struct AttentionHopperLaunch: Sendable {
     self.schedule = try context.makeBuffer(copying: schedule.words)
   }
 
+  package static func objection(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> String? {
+    if let keySplits, keySplits > 1 { return "\(keySplits) splits" }
+    return AttentionHopperDescriptor.objection(problem)
+  }
+
+  package static func suits(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> Bool {
+    AttentionHopperDescriptor.suits(problem, computeUnits: context.device.capabilities.computeUnits)
+  }
+
+  package var tuning: String { kernelDescriptor.tiles.name }
+  package var splits: Int { 1 }
+  /// Four tensor maps.
+  package var workspaceByteCount: Int { 4 * 128 }
+
+  package func takes<Element>(_ inputs: AttentionInputs<Element>, output: Tensor<Element>) -> Bool {
+    [inputs.query, inputs.key, inputs.value].allSatisfy(Self.reaches) && output.isContiguous && output.offset == 0
+  }
+
   /// Whether tensor copies reach a tensor: they take addresses and strides of multiples of 16 bytes.
-  package static func takes<Element>(_ tensor: Tensor<Element>) -> Bool {
+  package static func reaches<Element>(_ tensor: Tensor<Element>) -> Bool {
     let unit = 16 / Element.dtype.byteCount
     return tensor.offset % unit == 0
       && zip(tensor.shape, tensor.strides).dropLast().allSatisfy { size, stride in
@@ -40,13 +59,10 @@ package struct AttentionHopperLaunch: Sendable {
       }
   }
 
-  /// Four tensor maps.
-  package static let workspaceByteCount = 4 * 128
-
   /// Enqueues one evaluation.
   ///
   /// - Parameters:
-  ///   - inputs: Valid for the problem, with a query, key and value that ``takes(_:)`` accepts.
+  ///   - inputs: Valid for the problem, with a query, key and value that ``takes(_:output:)`` accepts.
   ///   - output: Contiguous, from the start of its memory.
   ///   - lse: Contiguous.
   /// - Returns: The commands, in order.
@@ -54,7 +70,7 @@ package struct AttentionHopperLaunch: Sendable {
   package func enqueue<Element>(
     _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: Tensor<Float>?
   ) throws -> [Event] {
-    let maps = try context.makeBuffer(byteCount: Self.workspaceByteCount)
+    let maps = try context.makeBuffer(byteCount: workspaceByteCount)
     let sources = [inputs.query, inputs.key, inputs.value]
     var arguments: [KernelArgument] = [.buffer(maps)]
     arguments += try (sources + [output]).map { try $0.kernelArgument }

@@ -45,9 +45,15 @@ public final class AttentionPlan: Sendable {
     if case .openCL(let variants) = backend { variants.name } else { "reference" }
   }
 
+  /// The name of the sizes that a tuned kernel was compiled for, one of its row's ``KernelVariant/tunings``; nil if the
+  /// portable one or the reference computes.
+  public var tuning: String? {
+    if case .openCL(let variants) = backend { variants.tuning } else { nil }
+  }
+
   /// How many work-groups share the keys of one query; 1 on the reference backend.
   public var keySplits: Int {
-    if case .openCL(.portable(let launch)) = backend { launch.splits } else { 1 }
+    if case .openCL(let variants) = backend { variants.splits } else { 1 }
   }
 
   /// The device memory that a run takes besides its results, in bytes: the partial results of splits, or what a tuned

@@ -1,5 +1,4 @@
 import Logging
-import Synchronization
 import TileCLCore
 import TileCLReference
 import TileCLRuntime
@@ -8,44 +7,52 @@ import TileCLRuntime
 /// a tuned one, the portable kernel for tensors that it does not take.
 enum AttentionVariants: Sendable {
   case portable(AttentionLaunch)
-  case hopper(AttentionHopperLaunch, other: PortableOnDemand)
+  case tuned(any AttentionTunedLaunch, name: String, other: OnDemand<AttentionLaunch>)
 
   /// - Throws: As ``KernelTable/candidates(_:part:on:)`` and the kernels' launches.
   init(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) throws {
-    let isForced = context.environment.variant != nil
-    for row in try KernelTable.candidates(.attention, on: context) where row.requirement == .wgmma {
-      if let objection = AttentionHopperDescriptor.objection(problem) {
-        context.logger.debug("attention: not \(row.name), because of \(objection)")
-      } else if keySplits ?? 1 > 1 {
-        context.logger.debug("attention: not \(row.name), because of \(keySplits ?? 1) splits")
-      } else if isForced
-        || AttentionHopperDescriptor.suits(problem, computeUnits: context.device.capabilities.computeUnits)
-      {
-        do {
-          let launch = try AttentionHopperLaunch(problem, variant: row, on: context)
-          self = .hopper(launch, other: PortableOnDemand(problem: problem, context: context))
-          return
-        } catch let error as TileCLError where error.code == .programBuild && !isForced {
-          // A driver may refuse what no document promises; the portable kernel is right everywhere.
-          context.logger.warning("attention: not \(row.name), which does not compile: \(error)")
-        }
-      }
+    let tuned = try KernelTable.firstTuned(.attention, part: .forward, on: context) {
+      (row) -> KernelTable.TunedKernel<any AttentionTunedLaunch>? in
+      guard let type = row.attentionLaunch else { return nil }
+      return KernelTable.TunedKernel(
+        objection: type.objection(problem, keySplits: keySplits, on: context),
+        suits: type.suits(problem, keySplits: keySplits, on: context)
+      ) { try type.init(problem, keySplits: keySplits, variant: row, on: context) }
     }
-    self = .portable(try AttentionLaunch(problem, keySplits: keySplits, on: context))
+    self =
+      if let (row, launch) = tuned {
+        .tuned(launch, name: row.name, other: OnDemand { try AttentionLaunch(problem, on: context) })
+      } else {
+        .portable(try AttentionLaunch(problem, keySplits: keySplits, on: context))
+      }
   }
 
   /// The row's name.
   var name: String {
     switch self {
     case .portable: KernelTable.portableName
-    case .hopper: "hopper"
+    case .tuned(_, let name, _): name
+    }
+  }
+
+  var tuning: String? {
+    switch self {
+    case .portable: nil
+    case .tuned(let launch, _, _): launch.tuning
+    }
+  }
+
+  var splits: Int {
+    switch self {
+    case .portable(let launch): launch.splits
+    case .tuned(let launch, _, _): launch.splits
     }
   }
 
   var workspaceByteCount: Int {
     switch self {
     case .portable(let launch): launch.workspaceByteCount
-    case .hopper: AttentionHopperLaunch.workspaceByteCount
+    case .tuned(let launch, _, _): launch.workspaceByteCount
     }
   }
 
@@ -55,32 +62,11 @@ enum AttentionVariants: Sendable {
   ) throws -> [Event] {
     switch self {
     case .portable(let launch): return try launch.enqueue(inputs, output: output, lse: lse)
-    case .hopper(let launch, let other):
-      let isTaken = [inputs.query, inputs.key, inputs.value].allSatisfy(AttentionHopperLaunch.takes)
-      if isTaken, output.isContiguous, output.offset == 0 {
-        return try launch.enqueue(inputs, output: output, lse: lse)
-      } else {
-        return try other.launch().enqueue(inputs, output: output, lse: lse)
+    case .tuned(let launch, _, let other):
+      guard launch.takes(inputs, output: output) else {
+        return try other.value().enqueue(inputs, output: output, lse: lse)
       }
+      return try launch.enqueue(inputs, output: output, lse: lse)
     }
-  }
-}
-
-/// The portable kernel, compiled when it is first needed.
-final class PortableOnDemand: Sendable {
-  private let problem: AttentionDescriptor
-  private let context: Context
-  private let made = Mutex<AttentionLaunch?>(nil)
-
-  init(problem: AttentionDescriptor, context: Context) {
-    self.problem = problem
-    self.context = context
-  }
-
-  func launch() throws -> AttentionLaunch {
-    if let launch = made.withLock({ $0 }) { return launch }
-    let launch = try AttentionLaunch(problem, on: context)
-    made.withLock { $0 = launch }
-    return launch
   }
 }

@@ -34,10 +34,12 @@ public struct KernelVariant: Hashable, Sendable {
   public let requirement: Requirement
   /// The problems that it takes, in words; nil for all of the operation.
   public let scope: String?
+  /// The names of the sizes that it can be compiled for, where those are a table.
+  public let tunings: [String]
 
   init(
     operation: OperationKind, part: Part = .forward, name: String, headers: [String] = [], file: String,
-    requirement: Requirement, scope: String? = nil
+    requirement: Requirement, scope: String? = nil, tunings: [String] = []
   ) {
     self.operation = operation
     self.part = part
@@ -46,6 +48,7 @@ public struct KernelVariant: Hashable, Sendable {
     self.file = file
     self.requirement = requirement
     self.scope = scope
+    self.tunings = tunings
   }
 
   /// The files to compile, in order.
@@ -65,7 +68,8 @@ public struct KernelVariant: Hashable, Sendable {
 /// problem is used; tuned rows stand above the portable one, which takes every problem.
 ///
 /// `TILECL_VARIANT` names the rows to use. What they do not take, and operations without such a row, the portable kernels
-/// compute; a device that cannot run a row of that name is an error.
+/// compute; a device that cannot run a row of that name is an error. `TILECL_TUNING` names the sizes that tuned kernels
+/// are to be compiled for; where they do not fit the problem, the usual ones are taken.
 public enum KernelTable {
   public static let rows: [KernelVariant] = [
     KernelVariant(
@@ -73,7 +77,8 @@ public enum KernelTable {
       headers: [
         "attention/common.clh", "hopper/instructions.hopper.clh", "attention/tiles.hopper.clh",
         "attention/maps.hopper.clh",
-      ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope),
+      ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
+      tunings: AttentionHopperDescriptor.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: portableName,
       headers: [
@@ -101,11 +106,12 @@ public enum KernelTable {
 
   /// The rows of a part of the operation that the device can run and the settings allow, in the order of preference.
   ///
-  /// - Throws: ``TileCLError/Code/environment`` if `TILECL_VARIANT` names no row; ``TileCLError/Code/unsupported`` if it
-  ///   names one that the device cannot run.
+  /// - Throws: ``TileCLError/Code/environment`` if `TILECL_VARIANT` names no row or `TILECL_TUNING` no sizes;
+  ///   ``TileCLError/Code/unsupported`` if the former names a row that the device cannot run.
   public static func candidates(
     _ operation: OperationKind, part: KernelVariant.Part = .forward, on context: Context
   ) throws -> [KernelVariant] {
+    try requireKnownTuning(context.environment)
     let own = rows.filter { $0.operation == operation && $0.part == part }
     guard let forced = context.environment.variant else { return own.filter { verdict($0, on: context).isMet } }
     guard rows.contains(where: { $0.name == forced }) else {
@@ -121,6 +127,12 @@ public enum KernelTable {
       throw error
     }
     return own.filter { $0.name == forced || $0.name == portableName }
+  }
+
+  private static func requireKnownTuning(_ environment: Environment) throws {
+    guard let forced = environment.tuning, !rows.contains(where: { $0.tunings.contains(forced) }) else { return }
+    let names = Set(rows.flatMap(\.tunings)).sorted().joined(separator: ", ")
+    throw TileCLError(.environment, "TILECL_TUNING is \"\(forced)\"; allowed: \(names)", argument: "TILECL_TUNING")
   }
 
   /// The first row of a part of the operation that the device can run.

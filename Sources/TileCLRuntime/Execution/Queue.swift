@@ -1,4 +1,5 @@
 import COpenCL
+import Synchronization
 import TileCLCore
 
 /// A queue of commands for one device, executed in the order in which they were enqueued.
@@ -9,6 +10,8 @@ public final class Queue: Sendable {
   private let handle: Handle
   /// Whether events record times. On NVIDIA's driver recording costs some microseconds between kernels.
   public let profiling: Bool
+  /// What is enqueued while a record is kept.
+  private let record = Mutex<[Event]?>(nil)
 
   /// - Throws: ``TileCLError/Code/openCL`` when the driver refuses.
   public convenience init(context: Context, profiling: Bool) throws {
@@ -144,6 +147,21 @@ public final class Queue: Sendable {
     try check(table.finish(handle.raw), "clFinish", device: device)
   }
 
+  /// The commands, in order, that are enqueued while `body` runs, those of other threads included. Records do not nest.
+  package func commands(of body: () throws -> Void) rethrows -> [Event] {
+    record.withLock { $0 = [] }
+    do {
+      try body()
+    } catch {
+      record.withLock { $0 = nil }
+      throw error
+    }
+    return record.withLock { events in
+      defer { events = nil }
+      return events ?? []
+    }
+  }
+
   /// Commands of other queues that still use the memory from before the pool gave it to these buffers.
   private func earlierUses(of buffers: [Buffer]) -> [Event] {
     buffers.flatMap { buffer in buffer.earlierUses.filter { $0.queue !== self && !$0.isComplete } }
@@ -169,6 +187,8 @@ public final class Queue: Sendable {
     guard status == CL_SUCCESS, let event else {
       throw TileCLError.openCL(call, status, device: device, kernel: kernel)
     }
-    return Event(Handle(event), queue: self, call: call, kernel: kernel)
+    let command = Event(Handle(event), queue: self, call: call, kernel: kernel)
+    record.withLock { $0?.append(command) }
+    return command
   }
 }

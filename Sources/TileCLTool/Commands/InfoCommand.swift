@@ -31,6 +31,8 @@ struct MachineReport: Encodable {
     let file: String
     let isChosen: Bool
     let reason: String
+    /// The names of the sizes that it can be compiled for.
+    let tunings: [String]
   }
 
   struct DeviceReport: Encodable {
@@ -100,7 +102,7 @@ extension MachineReport.DeviceReport {
         let choice = try? KernelTable.choose(row.operation, part: row.part, on: context)
         return .init(
           operation: row.operation.rawValue, part: row.part.rawValue, kernel: row.name, file: row.file,
-          isChosen: choice == row, reason: verdict.reason)
+          isChosen: choice == row, reason: verdict.reason, tunings: row.tunings)
       }
       problem = nil
     } catch {
@@ -142,7 +144,11 @@ extension MachineReport.DeviceReport {
     if !limits.x86Features.isEmpty { rows.append(("x86", limits.x86Features.joined(separator: " "))) }
     rows += probes.map { ($0.name, "\($0.isPresent ? "present" : "absent"): \($0.reason)") }
     rows += kernels.map {
-      ("\($0.operation), \($0.part)", "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)")
+      (
+        "\($0.operation), \($0.part)",
+        "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)"
+          + ($0.tunings.isEmpty ? "" : "; sizes \($0.tunings.joined(separator: ", "))")
+      )
     }
     if let problem { rows.append(("cannot be used", problem)) }
     let width = rows.map(\.0.count).max() ?? 0

@@ -21,6 +21,13 @@ struct SelftestCommand: ParsableCommand {
   @Flag(help: "Only small cases, for checkers that interpret kernels.")
   var small = false
 
+  @Flag(
+    help: """
+      Force in turn every kernel variant that the device can run, and every size that it can be compiled for, on the \
+      cases of its operation; a line for each.
+      """)
+  var allVariants = false
+
   @Flag(help: "Print the result as JSON.")
   var json = false
 
@@ -36,18 +43,33 @@ struct SelftestCommand: ParsableCommand {
   }
 
   func run() throws {
-    let engine = try ToolSettings().engine(device)
+    let settings = try ToolSettings()
     let cases = ConformanceCase.all.filter { conformance in
       (names.isEmpty || names.contains(conformance.operation.rawValue))
         && (!small || conformance.isSmall)
         && (filter.map(conformance.name.contains) ?? true)
     }
     guard !cases.isEmpty else { throw ValidationError("no case matches") }
+    if allVariants { return try runVariants(cases, settings) }
+    let engine = try settings.engine(device)
     let report = SelftestReport(running: cases, on: engine) { outcome in
       if !json, verbose || !outcome.passed { print(outcome.text) }
     }
     if json { print(try prettyJSON(report)) } else { print(report.summary) }
     if report.failed > 0 { throw ExitCode.failure }
+  }
+
+  private func runVariants(_ cases: [ConformanceCase], _ settings: ToolSettings) throws {
+    var reports: [VariantReport] = []
+    for choice in VariantChoice.all {
+      let report = try VariantReport(choice, cases, device: device, settings) { outcome in
+        if !json, verbose || !outcome.passed { print(outcome.text) }
+      }
+      if !json { print(report.text) }
+      reports.append(report)
+    }
+    if json { print(try prettyJSON(reports)) }
+    if reports.contains(where: { $0.failed > 0 }) { throw ExitCode.failure }
   }
 }
 

@@ -57,6 +57,21 @@ struct AttentionHopperTests {
     #expect(try queryTile(partial) == 64)
   }
 
+  @Test("Tiles that are asked for are taken where they fit")
+  func forcedTiles() throws {
+    let dense = try Self.problem()
+    let usual = AttentionHopperDescriptor(dense).tiles
+    for tiles in AttentionHopperDescriptor.tunings {
+      let forced = AttentionHopperDescriptor(dense, tuning: tiles.name).tiles
+      #expect(forced == (tiles.headDimension == dense.headDimension ? tiles : usual))
+    }
+    let ragged = try Self.problem(mask: .blocks(Self.blocks(64, 64) { row, column in (row + column) % 2 == 0 }))
+    for tiles in AttentionHopperDescriptor.tunings {
+      let forced = AttentionHopperDescriptor(ragged, tuning: tiles.name).tiles
+      #expect(forced.queryTile == 64 && forced.keyTile == 64)
+    }
+  }
+
   @Test("A schedule has every item once, and evens the work out")
   func schedule() throws {
     let half = try Self.blocks(128, 128) { row, column in row < 4 && column <= row }

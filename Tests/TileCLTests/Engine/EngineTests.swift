@@ -60,6 +60,25 @@ import TileCLTestSupport
       #expect(try KernelTable.choose(.attention, on: context("")).name == "portable")
     }
   }
+
+  @Test(.enabled(if: TestEngines.hasOpenCL))
+  func aTuningIsKnownOrAnError() throws {
+    let device = try #require(TestEngines.openCL?.context?.device)
+    func context(_ tuning: String) throws -> Context {
+      try Context(device: device, environment: Environment(variables: ["TILECL_TUNING": tuning]))
+    }
+    for row in KernelTable.rows {
+      #expect(Set(row.tunings).count == row.tunings.count, "names are unique")
+      for tuning in row.tunings {
+        #expect(throws: Never.self) { try KernelTable.choose(.attention, on: context(tuning)) }
+      }
+    }
+    let unknown = try #require(throws: TileCLError.self) {
+      try KernelTable.choose(.attention, on: context("giant"))
+    }
+    #expect(unknown.code == .environment)
+    #expect(unknown.argument == "TILECL_TUNING")
+  }
 }
 
 /// Taking a capability away must show in the probe's answer and in the choice, whatever the device has.

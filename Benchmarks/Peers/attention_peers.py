@@ -1,0 +1,178 @@
+"""What the attention peers' scripts share: the problems, taking turns with `tilecl`, and the report.
+
+A script gives `run` a function from a problem to its peers. `tilecl bench attention --serve` waits in between, so that
+TileCL and the peers of a problem are timed one after the other, on the same warm device.
+"""
+
+import argparse
+import importlib.util
+import json
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+
+class Tool:
+    """`tilecl bench attention`, asked for one problem at a time."""
+
+    def __init__(self, path, device, repetitions, sustained):
+        self.command = [path, "bench", "attention"] + (["--device", device] if device else [])
+        options = ["--serve", "--repetitions", str(repetitions), "--sustained", str(sustained)]
+        self.process = subprocess.Popen(
+            self.command + options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.roofs = self.answer()["roofs"]
+
+    def specifications(self):
+        """The problems, in numbers; `AttentionBenchSpecification` in the tool's sources names them."""
+        listing = subprocess.run(self.command + ["--list", "--json"], check=True, capture_output=True, text=True)
+        return json.loads(listing.stdout)
+
+    def measure(self, problem):
+        print(problem, file=self.process.stdin, flush=True)
+        answer = self.answer()
+        return answer["results"][0] if "results" in answer else {"error": answer["error"]}
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"{' '.join(self.command)} ended with status {self.process.wait()}")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Clock:
+    """Takes times as the tool does: the median of single runs, and the mean of runs back to back."""
+
+    def __init__(self, repetitions, sustained):
+        self.repetitions, self.sustained = repetitions, sustained
+
+    def single(self, run):
+        """Seconds of one run."""
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    def finish(self):
+        """Waits until the device has done what was launched."""
+
+    def milliseconds(self, run):
+        first = min(self.single(run) for _ in range(3))
+        # As many as a second holds, at least three.
+        count = max(3, min(self.repetitions, int(1 / max(first, 1e-6))))
+        burst = statistics.median(self.single(run) for _ in range(count))
+        batch = max(1, min(200, int(0.05 / max(burst, 1e-6))))
+        self.finish()
+        batches, start = [], time.perf_counter()
+        while True:
+            begin = time.perf_counter()
+            for _ in range(batch):
+                run()
+            self.finish()
+            end = time.perf_counter()
+            batches.append((end - begin) / batch)
+            if end - start >= self.sustained:
+                break
+        # The second half, by which clocks have settled.
+        return burst * 1e3, statistics.mean(batches[len(batches) // 2:]) * 1e3
+
+
+def visibility(specification):
+    """Which keys a query sees, as a function of tensors of positions; None for all of them.
+
+    Tokens of a grid lie row by row, which is how a program without token orders has them.
+    """
+    mask = specification["mask"]
+    kind = mask["kind"]
+    if kind == "causal":
+        return lambda b, h, i, j: i >= j
+    if kind == "chunks":
+        size = mask["size"]
+        return lambda b, h, i, j: i // size == j // size
+    if kind == "band":
+        reach = mask["reach"]
+        return lambda b, h, i, j: (i - j).abs() <= reach
+    if kind == "grid":
+        side, radius = mask["side"], mask["radius"]
+        return lambda b, h, i, j: (
+            ((i // side - j // side).abs() <= radius) & ((i % side - j % side).abs() <= radius))
+    return None
+
+
+def absent(names):
+    """Of packages that may hold peers, those that this Python does not have."""
+    return [name for name in names if importlib.util.find_spec(name) is None]
+
+
+def options(description):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("tilecl", help="the tool, .build/release/tilecl")
+    parser.add_argument("--device", help="the tool's device (platform:type:name-or-index)")
+    parser.add_argument("--filter", default="", help="only problems whose names match this regular expression")
+    parser.add_argument("--sustained", type=float, default=0.5, help="seconds of runs back to back")
+    parser.add_argument("--repetitions", type=int, default=20, help="single runs")
+    return parser
+
+
+def run(arguments, clock, find_peers, about):
+    """Times every problem and writes the report.
+
+    - find_peers: from a problem to pairs of a name and a function that makes the peer's run.
+    - about: what the report says of the peers.
+    """
+    tool = Tool(arguments.tilecl, arguments.device, arguments.repetitions, arguments.sustained)
+    chosen = [s for s in tool.specifications() if re.search(arguments.filter, s["problem"])]
+    results = []
+    for number, specification in enumerate(chosen):
+        problem = specification["problem"]
+        row = {"problem": problem, "specification": specification, "peers": {}}
+        # They take turns in going first, while the device is coolest.
+        if number % 2 == 0:
+            row["tilecl"] = tool.measure(problem)
+        for name, make in find_peers(specification):
+            try:
+                burst, sustained = clock.milliseconds(make())
+                row["peers"][name] = {"burstMilliseconds": burst, "sustainedMilliseconds": sustained}
+            except Exception as error:  # A peer that cannot do a problem says so in many ways.
+                row["peers"][name] = {"error": (str(error).strip() or type(error).__name__).splitlines()[0][:200]}
+        if number % 2 == 1:
+            row["tilecl"] = tool.measure(problem)
+        results.append(with_ratios(row))
+        print(text(row), file=sys.stderr, flush=True)
+    tool.close()
+    measured = next((r["tilecl"] for r in results if "error" not in r["tilecl"]), {})
+    report = {
+        "date": time.strftime("%Y-%m-%d"), "device": measured.get("device"), "driver": measured.get("driver"),
+        "roofs": tool.roofs, "results": results} | about
+    json.dump(report, sys.stdout, indent=1)
+    print()
+
+
+def with_ratios(row):
+    own = row["tilecl"]
+    for peer in row["peers"].values():
+        if "error" not in peer and "error" not in own:
+            peer["burstRatio"] = peer["burstMilliseconds"] / own["burst"]["milliseconds"]
+            if "sustained" in own:
+                peer["sustainedRatio"] = peer["sustainedMilliseconds"] / own["sustained"]["milliseconds"]
+    return row
+
+
+def text(row):
+    own = row["tilecl"]
+    line = f"{row['problem']:46}"
+    if "error" in own:
+        line += own["error"][:60]
+    else:
+        sustained = own["sustained"]["milliseconds"] if "sustained" in own else float("nan")
+        line += f" {own['variant']:9} {own['burst']['milliseconds']:8.4f} {sustained:8.4f}"
+    for name, peer in row["peers"].items():
+        if "burstRatio" in peer:
+            line += f"  {name} {peer['burstRatio']:.2f} {peer.get('sustainedRatio', float('nan')):.2f}"
+        else:
+            line += f"  {name}: {peer.get('error', '')[:40]}"
+    return line

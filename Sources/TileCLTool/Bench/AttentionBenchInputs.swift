@@ -1,0 +1,46 @@
+import TileCL
+
+/// Normal values, the same in every run, for tensors of any size.
+struct AttentionBenchInputs<Element: FloatingPointElement> {
+  private let pool: [Element]
+
+  init() {
+    var generator = SplitMix64(seed: 4)
+    // The sum of twelve uniform numbers has variance 1.
+    pool = (0..<1 << 20).map { _ in
+      let sum = (0..<12).reduce(-6.0) { total, _ in total + Double.random(in: 0..<1, using: &generator) }
+      return Element(rounding: sum)
+    }
+  }
+
+  /// The tensor of a number: pieces of the pool, from another place for each.
+  func tensor(_ shape: [Int], number: Int, on engine: Engine) throws -> Tensor<Element> {
+    let count = shape.reduce(1, *)
+    let values = [Element](unsafeUninitializedCapacity: count) { target, initialized in
+      pool.withUnsafeBufferPointer { pool in
+        let half = pool.count / 2
+        var place = number * 123_457
+        var written = 0
+        // Pieces of odd length from odd distances, so that rows do not repeat.
+        while written < count {
+          place = (place + 7919) % half
+          let piece = min(half - 1, count - written)
+          _ = target[written..<written + piece].initialize(fromContentsOf: pool[place..<place + piece])
+          written += piece
+        }
+      }
+      initialized = count
+    }
+    return try engine.tensor(values, shape: shape)
+  }
+
+  func inputs(_ problem: AttentionBenchProblem, on engine: Engine) throws -> AttentionInputs<Element> {
+    let descriptor = problem.descriptor
+    var inputs = AttentionInputs(
+      query: try tensor(descriptor.queryShape, number: 0, on: engine),
+      key: try tensor(descriptor.keyShape, number: 1, on: engine),
+      value: try tensor(descriptor.valueShape, number: 2, on: engine))
+    try problem.score.complete(&inputs, heads: descriptor.queryHeads, on: engine)
+    return inputs
+  }
+}

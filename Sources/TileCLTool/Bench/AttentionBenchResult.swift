@@ -1,0 +1,80 @@
+/// What one variant did on one problem.
+struct AttentionBenchResult: Encodable {
+  /// A time, and what it means for the work of the problem.
+  struct Rate: Encodable {
+    let milliseconds: Double
+    let teraflops: Double
+    /// Of the bytes that any implementation moves at least.
+    let gigabytesPerSecond: Double
+    /// The time that the roofs allow over the time taken: by arithmetic, by memory, and the larger of the two.
+    let matrixShare: Double?
+    let memoryShare: Double?
+    var share: Double? { matrixShare.flatMap { matrix in memoryShare.map { max(matrix, $0) } } }
+
+    init(seconds: Double, _ problem: AttentionBenchProblem, matrix: Double?, memory: Double?) {
+      milliseconds = seconds * 1e3
+      teraflops = problem.operations / seconds * 1e-12
+      gigabytesPerSecond = problem.bytes / seconds * 1e-9
+      matrixShare = matrix.map { problem.operations / seconds * 1e-12 / $0 }
+      memoryShare = memory.map { problem.bytes / seconds * 1e-9 / $0 }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+      case milliseconds, teraflops, gigabytesPerSecond, matrixShare, memoryShare, share
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(milliseconds, forKey: .milliseconds)
+      try container.encode(teraflops, forKey: .teraflops)
+      try container.encode(gigabytesPerSecond, forKey: .gigabytesPerSecond)
+      try container.encodeIfPresent(matrixShare, forKey: .matrixShare)
+      try container.encodeIfPresent(memoryShare, forKey: .memoryShare)
+      try container.encodeIfPresent(share, forKey: .share)
+    }
+  }
+
+  let problem: String
+  /// What computed, which is another variant than asked for where that does not take the problem.
+  let variant: String
+  let tuning: String?
+  let device: String
+  let driver: String
+  /// Compiling, or loading from the cache, and uploading the mask.
+  let planMilliseconds: Double
+  /// The kernels' own time, the median of single runs.
+  let burst: Rate
+  /// The host's clock over a batch of runs, at first.
+  let wall: Rate
+  /// The same after a while of running.
+  let sustained: Rate?
+  /// The roof that the matrix shares refer to.
+  let matrixRoof: String?
+  /// ‖O - O'‖ / ‖O'‖ for the first variant's O' (all gradients together in the backward pass), and the largest
+  /// |LSE - LSE'|; nil for the first variant.
+  let outputDifference: Double?
+  let lseDifference: Double?
+
+  private static let widths = [44, 9, 16, 9, 10, 10, 10, 9, 9, 9, 6, 10]
+
+  static let header = row([
+    "problem", "variant", "tuning", "plan ms", "burst ms", "wall ms", "sust. ms", "TFLOP/s", "sust.", "GB/s", "roof",
+    "difference",
+  ])
+
+  var text: String {
+    func number(_ value: Double?, _ places: Int) -> String { value.map { "\($0.rounded(places: places))" } ?? "-" }
+    return Self.row([
+      problem, variant, tuning ?? "-", number(planMilliseconds, 0), number(burst.milliseconds, 4),
+      number(wall.milliseconds, 4), number(sustained?.milliseconds, 4), number(burst.teraflops, 3),
+      number(sustained?.teraflops, 3), number(burst.gigabytesPerSecond, 1),
+      burst.share.map { "\(Int(($0 * 100).rounded())) %" } ?? "-", number(outputDifference, 6),
+    ])
+  }
+
+  private static func row(_ cells: [String]) -> String {
+    zip(cells, widths).map { cell, width in
+      cell + String(repeating: " ", count: max(width - cell.count, 0))
+    }.joined(separator: " ")
+  }
+}
