@@ -1,11 +1,14 @@
 # Every routine task of the package, each one command. `make help` lists them.
 #
-# DEMO_ARGS goes to the demo, BENCH_ARGS to the benchmark runner, for example
+# DEMO_ARGS goes to the demo, BENCH_ARGS to the benchmark runner or the comparison, for example
 #   make demo DEMO_ARGS="--picture photo.png"
 #   make bench BENCH_ARGS="--filter attention"
+#   make bench-attention PYTHON=venv/bin/python BENCH_ARGS="--filter 'dense D128'"
+
+PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format sanitize sanitize-kernels sanitize-host docs bench deps clean
+.PHONY: help demo test lint format sanitize sanitize-kernels sanitize-host docs bench bench-attention deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +44,11 @@ docs: ## Build the documentation, dead links being errors
 bench: ## Run the benchmarks of the nested package Benchmarks/
 	@Scripts/ensure-dependencies.sh run
 	swift package --package-path Benchmarks benchmark $(BENCH_ARGS)
+
+bench-attention: ## Time attention beside PyTorch's on this device, compare and plot (PYTHON must have PyTorch)
+	@Scripts/ensure-dependencies.sh run
+	swift build -c release --product tilecl
+	$(PYTHON) Benchmarks/compare .build/release/tilecl $(BENCH_ARGS)
 
 deps: ## Install the system packages that building, testing and sanitizing need
 	@Scripts/ensure-dependencies.sh sanitize

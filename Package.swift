@@ -28,7 +28,9 @@ let package = Package(
     .target(
       name: "CTileCLKernels",
       path: "Kernels",
-      exclude: ["attention", "common", "hopper", "linear_cross_entropy", "probe", "quantized_matmul", "roof"],
+      exclude: [
+        "ampere", "attention", "common", "hopper", "linear_cross_entropy", "probe", "quantized_matmul", "roof", "x86",
+      ],
       sources: ["embed.c"],
       publicHeadersPath: "include"
     ),

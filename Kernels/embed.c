@@ -13,8 +13,14 @@ static const unsigned char attention_scores[] = {
 static const unsigned char attention_tiles[] = {
 #embed "attention/tiles.clh"
 };
+static const unsigned char attention_vectors[] = {
+#embed "attention/vectors.clh"
+};
 static const unsigned char attention_attention[] = {
 #embed "attention/attention.cl"
+};
+static const unsigned char attention_attention_vector[] = {
+#embed "attention/attention.vector.cl"
 };
 static const unsigned char attention_gradients[] = {
 #embed "attention/gradients.clh"
@@ -28,6 +34,12 @@ static const unsigned char attention_attention_sums[] = {
 static const unsigned char attention_attention_merge[] = {
 #embed "attention/attention_merge.cl"
 };
+static const unsigned char attention_attention_decode_ampere[] = {
+#embed "attention/attention_decode.ampere.cl"
+};
+static const unsigned char ampere_instructions[] = {
+#embed "ampere/instructions.ampere.clh"
+};
 static const unsigned char attention_attention_hopper[] = {
 #embed "attention/attention.hopper.cl"
 };
@@ -39,6 +51,9 @@ static const unsigned char attention_tiles_hopper[] = {
 };
 static const unsigned char hopper_instructions[] = {
 #embed "hopper/instructions.hopper.clh"
+};
+static const unsigned char x86_vectors[] = {
+#embed "x86/vectors.avx512.clh"
 };
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
@@ -52,6 +67,9 @@ static const unsigned char quantized_matmul_quantize[] = {
 static const unsigned char probe_inline_ptx[] = {
 #embed "probe/inline_ptx.nvidia.cl"
 };
+static const unsigned char probe_mma[] = {
+#embed "probe/mma.ampere.cl"
+};
 static const unsigned char probe_wgmma[] = {
 #embed "probe/wgmma.hopper.cl"
 };
@@ -62,10 +80,13 @@ static const unsigned char roof_fma[] = {
 #embed "roof/fma.cl"
 };
 static const unsigned char roof_mma[] = {
-#embed "roof/mma.nvidia.cl"
+#embed "roof/mma.ampere.cl"
 };
 static const unsigned char roof_wgmma[] = {
 #embed "roof/wgmma.hopper.cl"
+};
+static const unsigned char probe_zmm[] = {
+#embed "probe/zmm.avx512.cl"
 };
 
 #define FILE_ENTRY(path, array) {path, array, sizeof array}
@@ -75,24 +96,31 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/common.clh", attention_common),
     FILE_ENTRY("attention/scores.clh", attention_scores),
     FILE_ENTRY("attention/tiles.clh", attention_tiles),
+    FILE_ENTRY("attention/vectors.clh", attention_vectors),
     FILE_ENTRY("attention/attention.cl", attention_attention),
+    FILE_ENTRY("attention/attention.vector.cl", attention_attention_vector),
     FILE_ENTRY("attention/gradients.clh", attention_gradients),
     FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),
     FILE_ENTRY("attention/attention_sums.cl", attention_attention_sums),
     FILE_ENTRY("attention/attention_merge.cl", attention_attention_merge),
+    FILE_ENTRY("attention/attention_decode.ampere.cl", attention_attention_decode_ampere),
+    FILE_ENTRY("ampere/instructions.ampere.clh", ampere_instructions),
     FILE_ENTRY("attention/attention.hopper.cl", attention_attention_hopper),
     FILE_ENTRY("attention/maps.hopper.clh", attention_maps_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
     FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
+    FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
+    FILE_ENTRY("probe/mma.ampere.cl", probe_mma),
     FILE_ENTRY("probe/wgmma.hopper.cl", probe_wgmma),
     FILE_ENTRY("roof/memory.cl", roof_memory),
     FILE_ENTRY("roof/fma.cl", roof_fma),
-    FILE_ENTRY("roof/mma.nvidia.cl", roof_mma),
+    FILE_ENTRY("roof/mma.ampere.cl", roof_mma),
     FILE_ENTRY("roof/wgmma.hopper.cl", roof_wgmma),
+    FILE_ENTRY("probe/zmm.avx512.cl", probe_zmm),
 };
 
 const tilecl_kernel_file *tilecl_kernel_files(size_t *count) {

@@ -5,7 +5,8 @@
 # A line "// Check: -D KEY=VALUE ..." in a file asks for one more compilation with those options.
 #
 # A name with a middle part is a kernel for one target alone and may hold that target's assembly:
-# NAME.nvidia.cl and NAME.hopper.cl are checked as code for NVPTX.
+# NAME.nvidia.cl, NAME.ampere.cl and NAME.hopper.cl are checked as code for NVPTX, NAME.avx512.cl as code for x86.
+# NAME.vector.cl holds no assembly: it is for CPUs alone because of how it is written.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,9 +16,11 @@ failures=0
 while IFS= read -r file; do
   target=()
   case ${file##*/} in
-    *.nvidia.cl | *.hopper.cl | *.hopper.clh) target=(-target nvptx64-unknown-unknown) ;;
+    *.nvidia.cl | *.ampere.cl | *.ampere.clh | *.hopper.cl | *.hopper.clh) target=(-target nvptx64-unknown-unknown) ;;
+    *.avx512.cl | *.avx512.clh) target=(-target x86_64-unknown-linux -march=skylake-avx512) ;;
+    *.vector.cl) ;;
     *.*.cl)
-      echo "$file: unknown target in the name; known: nvidia, hopper" >&2
+      echo "$file: unknown target in the name; known: nvidia, ampere, hopper, avx512, vector" >&2
       failures=$((failures + 1))
       continue
       ;;

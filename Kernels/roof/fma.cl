@@ -1,12 +1,13 @@
 // Roof: how fast the device multiplies and adds in fp32, out of registers.
 //
-// Formula:     x <- x * factor + addend, `rounds` times, for 16 CHAINS numbers in each work-item; out[item] is the sum of
-//              their distances to `limit`, which is small after many rounds if limit * factor + addend = limit.
+// Formula:     x <- x * factor + addend, `rounds` times, for 16 CHAINS numbers in each work-item; out[item] is the sum
+//              of their distances to `limit`, which is small after many rounds if limit * factor + addend = limit.
 // Layout:      out: one float for each work-item.
 // Work-group:  any x 1 x 1. Local memory: none.
-// Tunables:    CHAINS, vectors that do not wait for each other: enough to fill the pipeline where a work-item has a core
-//              for itself. FUSED, 1 if the device has an instruction for fma: there mad may be two, elsewhere fma a long
-//              emulation.
+// Tunables:    CHAINS, vectors that do not wait for each other: enough to fill the pipeline where a work-item has a
+//              core for itself. FUSED, 1 if the device has an instruction for fma: there mad may be two, elsewhere fma
+//              a long emulation.
+// Requires:    x86/vectors.avx512.clh before it on a CPU that has such vectors, else nothing.
 
 #ifndef CHAINS
 #define CHAINS 1
@@ -24,6 +25,9 @@
 __kernel void tilecl_roof_fma(__global float *out, const int rounds, const float factor, const float addend,
                               const float limit)
 {
+#ifdef WIDE_VECTORS
+  WIDE_VECTORS();
+#endif
   float16 x[CHAINS];
 #pragma unroll
   for (int i = 0; i < CHAINS; i++) x[i] = (float16)((float)(i + 1) * 0.125f);

@@ -4,8 +4,8 @@
 //              tilecl_roof_read: out[item] = sum of all components of the vectors that the item reads.
 // Layout:      in: `count` vectors; out: as many for the copy, one float for each work-item for the sum.
 // Work-group:  any x 1 x 1, any number of them. Local memory: none.
-// Tunables:    RUNS, 1 if an item takes a run of neighbours (a core reads best what lies together), 0 if items take turns
-//              (as the lanes of a GPU do). Vectors have 64 bytes for runs, 16 for turns.
+// Tunables:    RUNS, 1 if an item takes a run of neighbours (a core reads best what lies together), 0 if items take
+//              turns (as the lanes of a GPU do). Vectors have 64 bytes for runs, 16 for turns.
 
 #ifndef RUNS
 #define RUNS 0
@@ -35,7 +35,7 @@ __kernel void tilecl_roof_read(__global const vector *in, __global float *out, c
   const size_t items = get_global_size(0);
   const size_t end = END(count, items);
   vector sum = (vector)(0.0f);
-#pragma unroll 4
+#pragma unroll 8
   for (size_t i = FIRST(count, items); i < end; i += STEP(items)) sum += in[i];
 #if RUNS
   const float8 half_sum = sum.lo + sum.hi;

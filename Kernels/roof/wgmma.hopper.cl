@@ -1,4 +1,4 @@
-// Roof: how fast an NVIDIA Hopper GPU runs wgmma (m64n128k16, bf16 into fp32), A from registers and B from local memory.
+// Roof: how fast an NVIDIA Hopper GPU runs wgmma (m64n128k16, bf16 into fp32), A from registers, B from local memory.
 //
 // Formula:     D <- A B + D, 16 `rounds` times in each warpgroup; out[item] is the sum of its accumulators. A and B
 //              have random signs and digits, which equal numbers would spare the circuits.

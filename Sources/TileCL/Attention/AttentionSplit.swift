@@ -25,15 +25,15 @@ struct AttentionSplit: Hashable, Sendable {
 
   /// - Parameters:
   ///   - requested: The splits to take; nil for a choice.
-  ///   - tiles: The kernel's tiles.
+  ///   - keyTile: The keys of a step of the kernel.
   ///   - groups: The work-groups of one split.
   /// - Throws: ``TileCLError`` of code `limitExceeded` if the partial results of the splits asked for exceed what the
   ///   device can allocate.
   init(
-    _ problem: AttentionDescriptor, requested: Int?, tiles: AttentionTiles, groups: Int, on context: Context
+    _ problem: AttentionDescriptor, requested: Int?, keyTile: Int, groups: Int, on context: Context
   ) throws {
     rows = try checkedProduct(problem.lseShape, argument: "lse")
-    let splits = requested ?? Self.choice(problem, tiles: tiles, groups: groups, device: context.device)
+    let splits = requested ?? Self.choice(problem, keyTile: keyTile, groups: groups, device: context.device)
     let limit = context.pool.maximumAllocation
     let partByteCount = try checkedProduct(
       [rows, problem.valueDimension, MemoryLayout<Float>.size], argument: "the partial outputs")
@@ -62,12 +62,12 @@ struct AttentionSplit: Hashable, Sendable {
   }
 
   private static func choice(
-    _ problem: AttentionDescriptor, tiles: AttentionTiles, groups: Int, device: Device
+    _ problem: AttentionDescriptor, keyTile: Int, groups: Int, device: Device
   ) -> Int {
     // A CPU's cores take one group each; two groups hide each other's waits on other devices.
     let wanted = (device.kind == .cpu ? 1 : 2) * device.capabilities.computeUnits
     guard groups < wanted else { return 1 }
-    let steps = keysPerQuery(problem) / tiles.keyTile
+    let steps = keysPerQuery(problem) / keyTile
     return max(min((wanted + groups - 1) / groups, steps / leastSteps, allowed.upperBound), 1)
   }
 

@@ -72,6 +72,8 @@ extension KernelVariant {
   var attentionLaunch: (any AttentionTunedLaunch.Type)? {
     switch file {
     case "attention/attention.hopper.cl": AttentionHopperLaunch.self
+    case "attention/attention_decode.ampere.cl": AttentionDecodeLaunch.self
+    case "attention/attention.vector.cl": AttentionVectorLaunch.self
     default: nil
     }
   }

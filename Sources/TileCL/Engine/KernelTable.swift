@@ -9,6 +9,22 @@ public struct KernelVariant: Hashable, Sendable {
     case none
     /// NVIDIA Hopper's warpgroup matrix instructions, as ``Probes/wgmma`` finds them.
     case wgmma
+    /// The matrix products and asynchronous copies of NVIDIA Ampere and newer, as ``Probes/mma`` finds them.
+    case mma
+    /// A CPU.
+    case cpu
+    /// An x86 CPU with vectors of 512 bits, as ``Probes/avx512`` finds them.
+    case avx512
+
+    /// What a probe must find; nil if the device's kind says all.
+    public var capability: Probes.Capability? {
+      switch self {
+      case .none, .cpu: nil
+      case .wgmma: .wgmma
+      case .mma: .mma
+      case .avx512: .avx512
+      }
+    }
   }
 
   /// Which of an operation's programs a variant is.
@@ -73,12 +89,30 @@ public struct KernelVariant: Hashable, Sendable {
 public enum KernelTable {
   public static let rows: [KernelVariant] = [
     KernelVariant(
+      operation: .attention, name: "ampere",
+      headers: ["attention/common.clh", "ampere/instructions.ampere.clh"],
+      file: "attention/attention_decode.ampere.cl", requirement: .mma, scope: AttentionDecodeDescriptor.scope,
+      tunings: AttentionDecodeDescriptor.tunings.map(\.name)),
+    KernelVariant(
       operation: .attention, name: "hopper",
       headers: [
         "attention/common.clh", "hopper/instructions.hopper.clh", "attention/tiles.hopper.clh",
         "attention/maps.hopper.clh",
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
       tunings: AttentionHopperDescriptor.tunings.map(\.name)),
+    KernelVariant(
+      operation: .attention, name: "avx512",
+      headers: [
+        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "x86/vectors.avx512.clh",
+        "attention/vectors.clh", "attention/attention_merge.cl",
+      ], file: "attention/attention.vector.cl", requirement: .avx512,
+      tunings: AttentionVectorTiles.wideTunings.map(\.name)),
+    KernelVariant(
+      operation: .attention, name: "vector",
+      headers: [
+        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "attention/vectors.clh",
+        "attention/attention_merge.cl",
+      ], file: "attention/attention.vector.cl", requirement: .cpu, tunings: AttentionVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: portableName,
       headers: [
@@ -164,10 +198,17 @@ public enum KernelTable {
     }
     switch row.requirement {
     case .none: return (true, "runs on any OpenCL 1.2 device")
-    case .wgmma:
-      let answer = context.probes.wgmma
-      let scope = row.scope.map { "takes \($0); " } ?? ""
-      return (answer.isPresent, (answer.isPresent ? scope : "") + "wgmma: \(answer.reason)")
+    case .wgmma: return verdict(row, "wgmma", context.probes.wgmma)
+    case .mma: return verdict(row, "mma", context.probes.mma)
+    case .cpu:
+      let isCPU = context.device.kind == .cpu
+      return (isCPU, isCPU ? "one work-item for each tile suits a CPU" : "not a CPU")
+    case .avx512: return verdict(row, "AVX-512", context.probes.avx512)
     }
+  }
+
+  private static func verdict(_ row: KernelVariant, _ name: String, _ answer: Probes.Answer) -> (Bool, String) {
+    let scope = row.scope.map { "takes \($0); " } ?? ""
+    return (answer.isPresent, (answer.isPresent ? scope : "") + "\(name): \(answer.reason)")
   }
 }

@@ -6,7 +6,7 @@ public enum AttentionCases {
   public static let all: [ConformanceCase] =
     (headDimensions + lengths + groups + dtypes + blocks + headMasks + orders + grids + layouts + ranges + scores
     + dropout
-    + userCode + sequences + decode + fuzz + small + tuned).map(\.conformance) + merges + invariance
+    + userCode + sequences + decode + fuzz + small + tuned + fewQueries).map(\.conformance) + merges + invariance
 
   /// Every kind of head dimension, with values of the same width or another. Some are forward alone: each compiles
   /// programs of its own.

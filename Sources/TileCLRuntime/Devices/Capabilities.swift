@@ -39,6 +39,8 @@ public struct Capabilities: Hashable, Sendable, Codable {
   public let subgroups: Bool
   /// Dot products of packed 8-bit integers.
   public let integerDotProduct: Bool
+  /// How many `float`s a vector of the device holds; 1 where items have no vectors.
+  public let floatVectorWidth: Int
   /// Facts about an NVIDIA GPU; nil elsewhere.
   public let nvidia: NVIDIA?
   /// Instruction-set extensions of an x86 CPU device, as Linux names them; empty elsewhere.
@@ -72,6 +74,7 @@ public struct Capabilities: Hashable, Sendable, Codable {
     doubleArithmetic = extensions.contains("cl_khr_fp64")
     subgroups = extensions.contains { $0 == "cl_khr_subgroups" || $0 == "cl_intel_subgroups" }
     integerDotProduct = extensions.contains("cl_khr_integer_dot_product")
+    floatVectorWidth = Int(try info.value(CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint.self))
     nvidia = extensions.contains("cl_nv_device_attribute_query") ? NVIDIA(info) : nil
     x86Features = hostProcessor ? Self.hostFeatures() : []
   }

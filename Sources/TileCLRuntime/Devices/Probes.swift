@@ -17,6 +17,8 @@ public struct Probes: Sendable {
   public enum Capability: String, Hashable, Sendable, CaseIterable {
     case inlinePTX = "ptx"
     case wgmma
+    case mma
+    case avx512
   }
 
   let context: Context
@@ -26,6 +28,8 @@ public struct Probes: Sendable {
     switch capability {
     case .inlinePTX: inlinePTX
     case .wgmma: wgmma
+    case .mma: mma
+    case .avx512: avx512
     }
   }
 
@@ -48,6 +52,29 @@ public struct Probes: Sendable {
       guard inlinePTX.isPresent else { return absent("no inline PTX") }
       return try runWGMMA()
         ? present("a retargeted kernel gave right numbers") : absent("a retargeted kernel gave wrong numbers")
+    }
+  }
+
+  /// Asynchronous copies, matrix loads and matrix products of NVIDIA Ampere and newer.
+  public var mma: Answer {
+    answer(.mma) {
+      guard let nvidia = context.device.capabilities.nvidia else { return absent("not an NVIDIA device") }
+      guard nvidia.computeCapabilityMajor >= 8 else {
+        return absent(
+          "compute capability \(nvidia.computeCapabilityMajor).\(nvidia.computeCapabilityMinor), not 8.0 or more")
+      }
+      guard inlinePTX.isPresent else { return absent("no inline PTX") }
+      return try runMMA() ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers")
+    }
+  }
+
+  /// Vectors of 512 bits in x86 assembly, on a CPU whose flags name AVX-512.
+  public var avx512: Answer {
+    answer(.avx512) {
+      guard context.device.kind == .cpu else { return absent("not a CPU") }
+      // A compiler for another instruction set may not survive the assembly.
+      guard context.device.capabilities.x86Features.contains("avx512f") else { return absent("not among its flags") }
+      return try runZMM() ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers")
     }
   }
 
@@ -83,18 +110,45 @@ public struct Probes: Sendable {
   private func runWGMMA() throws -> Bool {
     let kernel = try context.program(ProgramSource(files: ["probe/wgmma.hopper.cl"], target: .hopper))
       .kernel("tilecl_probe_wgmma")
-    // Small integers, so that every sum is exact in fp32 and equality is the right comparison.
-    var generator = SplitMix64(seed: 90)
-    let a = (0..<64 * 64).map { _ in Int.random(in: -8...8, using: &generator) }
-    let b = (0..<64 * 64).map { _ in Int.random(in: -8...8, using: &generator) }
-    func bits(_ values: [Int]) -> [UInt16] { values.map { BFloat16(Float($0)).bitPattern } }
-    let result: [Float] = try run(kernel, inputs: [bits(a), bits(b)], items: 128, outputCount: 64 * 64)
+    let (a, b) = (Self.smallIntegers(64 * 64, seed: 90), Self.smallIntegers(64 * 64, seed: 91))
+    let result: [Float] = try run(kernel, inputs: [Self.bits(a), Self.bits(b)], items: 128, outputCount: 64 * 64)
     return (0..<64).allSatisfy { row in
       (0..<64).allSatisfy { column in
         let sum = (0..<64).reduce(0) { $0 + a[row * 64 + $1] * b[column * 64 + $1] }
         return result[row * 64 + column] == Float(sum)
       }
     }
+  }
+
+  private func runMMA() throws -> Bool {
+    // The instructions choose their element by the storage type; this one is bf16.
+    let source = ProgramSource(
+      files: ["common/storage.clh", "ampere/instructions.ampere.clh", "probe/mma.ampere.cl"], defines: ["STORAGE": 2])
+    let kernel = try context.program(source).kernel("tilecl_probe_mma")
+    let (a, b) = (Self.smallIntegers(16 * 16, seed: 80), Self.smallIntegers(16 * 8, seed: 81))
+    let result: [Float] = try run(kernel, inputs: [Self.bits(a), Self.bits(b)], items: 32, outputCount: 16 * 8)
+    return (0..<16).allSatisfy { row in
+      (0..<8).allSatisfy { column in
+        let sum = (0..<16).reduce(0) { $0 + a[row * 16 + $1] * b[$1 * 8 + column] }
+        return result[row * 8 + column] == Float(sum)
+      }
+    }
+  }
+
+  /// Small integers, so that every sum is exact in fp32 and equality is the right comparison.
+  private static func smallIntegers(_ count: Int, seed: UInt64) -> [Int] {
+    var generator = SplitMix64(seed: seed)
+    return (0..<count).map { _ in Int.random(in: -8...8, using: &generator) }
+  }
+
+  /// As bf16.
+  private static func bits(_ values: [Int]) -> [UInt16] { values.map { BFloat16(Float($0)).bitPattern } }
+
+  private func runZMM() throws -> Bool {
+    let kernel = try context.program(ProgramSource(files: ["probe/zmm.avx512.cl"])).kernel("tilecl_probe_zmm")
+    let input = (0..<48).map { Float($0 * 7 % 16) - 5 }
+    let expected = (0..<16).map { input[$0] * input[16 + $0] + input[32 + $0] }
+    return try run(kernel, inputs: [input], items: 1, outputCount: 16) == expected
   }
 
   private func run<Input: BitwiseCopyable, Output: BitwiseCopyable & ExpressibleByIntegerLiteral>(

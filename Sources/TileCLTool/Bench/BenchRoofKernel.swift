@@ -53,10 +53,13 @@ struct BenchRoofKernel {
     let units = context.device.capabilities.computeUnits
     let kernel = try context.program(ProgramSource(files: ["roof/memory.cl"], defines: ["RUNS": isCPU ? 1 : 0]))
       .kernel(isCopy ? "tilecl_roof_copy" : "tilecl_roof_read")
-    let (items, local) = isCPU ? (units * 16, 1) : (units * 2048, 256)
-    let size = isCPU ? 64 : 16
-    // More than caches hold, or what the device can; each item gets as many vectors.
-    let bytes = min(256 << 20, context.pool.maximumAllocation) / (size * items) * size * items
+    let (size, local) = isCPU ? (64, 1) : (16, 256)
+    // More than caches hold, and on a GPU enough to make the time of launching small; or what the device can. Each item
+    // gets as many vectors.
+    let most = min(isCPU ? 256 << 20 : 1 << 30, context.pool.maximumAllocation)
+    let whole = units * (isCPU ? 16 : 2048)
+    let bytes = most / (size * whole) * size * whole
+    let items = isCPU || !isCopy ? whole : bytes / size
     let input = try context.makeBuffer(byteCount: bytes)
     // The bytes of a small number in fp32.
     try context.queue.fill(input, with: 0x3B)
@@ -64,7 +67,7 @@ struct BenchRoofKernel {
     let output = try context.makeBuffer(byteCount: isCopy ? bytes : items * 4)
     let sum = Float(bytes / items / 4) * filling
     return BenchRoofKernel(
-      kernel: kernel, queue: context.queue, output: output, outputCount: items, global: items, local: local,
+      kernel: kernel, queue: context.queue, output: output, outputCount: whole, global: items, local: local,
       arguments: { _ in [.buffer(input), .buffer(output), .element(bytes / size)] },
       work: { _ in Double(isCopy ? 2 * bytes : bytes) * 1e-9 },
       isRight: { $0.allSatisfy { isCopy ? $0 == filling : abs($0 - sum) <= 1e-3 * sum } }, hasRounds: false)
@@ -77,8 +80,9 @@ struct BenchRoofKernel {
     let chains = isCPU ? 12 : 1
     let capabilities = context.device.capabilities
     let isFused = capabilities.nvidia != nil || capabilities.x86Features.contains("fma")
+    let headers = context.probes.avx512.isPresent ? ["x86/vectors.avx512.clh"] : []
     let kernel = try context.program(
-      ProgramSource(files: ["roof/fma.cl"], defines: ["CHAINS": chains, "FUSED": isFused ? 1 : 0])
+      ProgramSource(files: headers + ["roof/fma.cl"], defines: ["CHAINS": chains, "FUSED": isFused ? 1 : 0])
     ).kernel("tilecl_roof_fma")
     let units = capabilities.computeUnits
     let (items, local) = isCPU ? (units * 16, 1) : (units * 2048, 256)
@@ -89,10 +93,8 @@ struct BenchRoofKernel {
 
   /// Nil on a device without these instructions.
   static func mma(_ context: Context) throws -> BenchRoofKernel? {
-    guard let nvidia = context.device.capabilities.nvidia, nvidia.computeCapabilityMajor >= 8,
-      context.probes.inlinePTX.isPresent
-    else { return nil }
-    let kernel = try context.program(ProgramSource(files: ["roof/mma.nvidia.cl"])).kernel("tilecl_roof_mma")
+    guard context.probes.mma.isPresent else { return nil }
+    let kernel = try context.program(ProgramSource(files: ["roof/mma.ampere.cl"])).kernel("tilecl_roof_mma")
     let items = context.device.capabilities.computeUnits * 1024
     // 8 products of 16 x 8 x 16 for each warp of 32.
     return try arithmetic(

@@ -25,7 +25,8 @@ struct BenchRoofs: Encodable {
     let name =
       switch row?.requirement {
       case .wgmma: "wgmma"
-      case .some(.none), nil: "fma"
+      case .mma: "mma"
+      case .some(.none), .cpu, .avx512, nil: "fma"
       }
     return matrix.first { $0.name == name }
   }

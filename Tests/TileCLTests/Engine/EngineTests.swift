@@ -57,7 +57,7 @@ import TileCLTestSupport
       let missing = try #require(throws: TileCLError.self) { try KernelTable.choose(.attention, on: hopper) }
       #expect(missing.code == .unsupported)
       #expect(missing.message.contains(hopper.probes.wgmma.reason))
-      #expect(try KernelTable.choose(.attention, on: context("")).name == "portable")
+      #expect(try KernelTable.choose(.attention, on: context("")).name != "hopper")
     }
   }
 
@@ -110,15 +110,29 @@ import TileCLTestSupport
     }
   }
 
-  @Test func withoutAllOnlyPortableKernelsAreLeft() throws {
+  private static let hasAVX512 = TestEngines.openCL?.context?.probes.avx512.isPresent == true
+
+  @Test(.enabled(if: hasAVX512)) func withoutAVX512OtherVectorsAreTaken() throws {
+    let problem = try AttentionDescriptor(queryHeads: 1, queryLength: 256, headDimension: 64)
+    func variant(_ disabled: String) throws -> String {
+      let engine = try Engine(
+        device: #require(TestEngines.openCL?.context?.device),
+        environment: Environment(variables: ["TILECL_DISABLE": disabled]))
+      return try engine.makePlan(problem).variant
+    }
+    #expect(try variant("") == "avx512")
+    #expect(try variant("avx512") == "vector")
+  }
+
+  @Test func withoutAllOnlyKernelsThatNeedNoneAreLeft() throws {
     let none = Probes.Capability.allCases.map(\.rawValue).joined(separator: ",")
     let context = try context(none)
-    for row in KernelTable.rows where row.requirement != .none {
+    for row in KernelTable.rows where row.requirement.capability != nil {
       let verdict = KernelTable.verdict(row, on: context)
       #expect(!verdict.isMet)
       #expect(verdict.reason.contains("TILECL_DISABLE"))
       let left = try KernelTable.candidates(row.operation, part: row.part, on: context)
-      #expect(left.map(\.name) == ["portable"])
+      #expect(left.allSatisfy { $0.requirement.capability == nil })
       let forced = try self.context(none, variant: row.name)
       let error = try #require(throws: TileCLError.self) {
         try KernelTable.choose(row.operation, part: row.part, on: forced)

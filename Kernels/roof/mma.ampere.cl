@@ -6,7 +6,7 @@
 // Work-group:  a multiple of 32 x 1 x 1. Local memory: none.
 // Tunables:    CHAINS, products of a warp that do not wait for each other.
 // Requires:    compute capability 8.0 or newer; no other compiler may see this file.
-// Source:      NVIDIA, "Parallel Thread Execution ISA" 9.0, "Matrix multiply-accumulate operation using mma instruction".
+// Source:      NVIDIA, "Parallel Thread Execution ISA" 9.0, section on mma.
 
 #ifndef CHAINS
 #define CHAINS 8

@@ -1,0 +1,42 @@
+/// How the keys of each sequence are split among work-groups of the kernel for few queries.
+///
+/// Work-groups run in waves of as many as the device holds, and a wave takes as long as the longest part in it:
+///
+///     cost(n) = waves(n) · (steps(n) + c) + merge(n)
+///
+/// where the longest sequence has n parts, shorter ones as many of the same length as they need, and c is what a group
+/// costs besides its steps. The cheapest n is taken.
+package struct AttentionDecodeSplit: Hashable, Sendable {
+  /// The parts of each sequence.
+  package let parts: [Int]
+
+  /// The costs of starting and ending a group, and of merging a part, in steps of a group.
+  private static let groupCost = 6.0
+  private static let partCost = 0.1
+
+  /// - Parameters:
+  ///   - lengths: The keys of each sequence.
+  ///   - groupsPerPart: Heads of keys times tiles of columns.
+  ///   - step: The keys that a group takes at a time.
+  ///   - groupLimit: The groups that the device runs at once.
+  ///   - requested: The parts to take; nil for a choice.
+  package init(lengths: [Int], groupsPerPart: Int, step: Int, groupLimit: Int, requested: Int?) {
+    if let requested {
+      parts = lengths.map { _ in requested }
+      return
+    }
+    let steps = lengths.map { ($0 + step - 1) / step }
+    let most = max(steps.max() ?? 1, 1)
+    var best = (cost: Double.infinity, length: most)
+    for count in 1...min(most, AttentionDecodeDescriptor.mostSplits) {
+      let length = (most + count - 1) / count
+      let groups = steps.reduce(0) { $0 + Self.parts($1, length) } * groupsPerPart
+      let waves = (groups + groupLimit - 1) / groupLimit
+      let cost = Double(waves) * (Double(length) + Self.groupCost) + (count > 1 ? Double(count) * Self.partCost : 0)
+      if cost < best.cost { best = (cost, length) }
+    }
+    parts = steps.map { Self.parts($0, best.length) }
+  }
+
+  private static func parts(_ steps: Int, _ length: Int) -> Int { max((steps + length - 1) / length, 1) }
+}
