@@ -43,8 +43,23 @@ static const unsigned char ampere_instructions[] = {
 static const unsigned char attention_attention_hopper[] = {
 #embed "attention/attention.hopper.cl"
 };
+static const unsigned char attention_attention_backward_hopper[] = {
+#embed "attention/attention_backward.hopper.cl"
+};
+static const unsigned char attention_gradient_maps_hopper[] = {
+#embed "attention/gradient_maps.hopper.clh"
+};
+static const unsigned char attention_gradients_hopper[] = {
+#embed "attention/gradients.hopper.clh"
+};
+static const unsigned char attention_copies_hopper[] = {
+#embed "attention/copies.hopper.clh"
+};
 static const unsigned char attention_maps_hopper[] = {
 #embed "attention/maps.hopper.clh"
+};
+static const unsigned char attention_scores_hopper[] = {
+#embed "attention/scores.hopper.clh"
 };
 static const unsigned char attention_tiles_hopper[] = {
 #embed "attention/tiles.hopper.clh"
@@ -106,7 +121,12 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/attention_decode.ampere.cl", attention_attention_decode_ampere),
     FILE_ENTRY("ampere/instructions.ampere.clh", ampere_instructions),
     FILE_ENTRY("attention/attention.hopper.cl", attention_attention_hopper),
+    FILE_ENTRY("attention/attention_backward.hopper.cl", attention_attention_backward_hopper),
+    FILE_ENTRY("attention/gradient_maps.hopper.clh", attention_gradient_maps_hopper),
+    FILE_ENTRY("attention/gradients.hopper.clh", attention_gradients_hopper),
+    FILE_ENTRY("attention/copies.hopper.clh", attention_copies_hopper),
     FILE_ENTRY("attention/maps.hopper.clh", attention_maps_hopper),
+    FILE_ENTRY("attention/scores.hopper.clh", attention_scores_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
     FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),

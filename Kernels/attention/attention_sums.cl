@@ -9,14 +9,21 @@
 // O and dO have offsets and strides for batch, head and row, in elements, with adjacent channels; all else is
 // contiguous. Every sum is fp32 and has one order, so equal input gives equal bits.
 //
-// One work-item for each element of the result, in groups of any size, without local memory; head_sums has one
-// work-group of REDUCE_ITEMS for each head, and as many floats of local memory.
+// One work-item for each element of the result, in groups of any size, without local memory. But for delta each element
+// has DELTA_LANES work-items, a divisor of REDUCE_ITEMS, in groups of REDUCE_ITEMS, so that neighbours read neighbours;
+// and head_sums has one such group for each head. Both take REDUCE_ITEMS floats of local memory.
+//
+// Check: -D DELTA_LANES=1
 
 #ifndef REDUCE_ITEMS
 #define REDUCE_ITEMS 64  // a power of two
 #endif
+#ifndef DELTA_LANES
+#define DELTA_LANES 16  // a power of two
+#endif
 
-__kernel void tilecl_attention_delta(
+__kernel __attribute__((reqd_work_group_size(REDUCE_ITEMS, 1, 1)))
+void tilecl_attention_delta(
     __global const storage_t *output, const ulong output_offset, const ulong output_batch_stride,
     const ulong output_head_stride, const ulong output_row_stride, __global const storage_t *gradient,
     const ulong gradient_offset, const ulong gradient_batch_stride, const ulong gradient_head_stride,
@@ -24,19 +31,35 @@ __kernel void tilecl_attention_delta(
     const ulong lse_gradient_offset, const ulong rows, const int query_heads, const int query_length,
     const int channels, __global float *delta)
 {
-  const ulong number = get_global_id(0);
-  if (number >= rows)
-    return;
-  const ulong row = number % (ulong)query_length;
-  const ulong head = number / (ulong)query_length % (ulong)query_heads;
-  const ulong batch = number / (ulong)query_length / (ulong)query_heads;
-  const ulong o = output_offset + batch * output_batch_stride + head * output_head_stride + row * output_row_stride;
-  const ulong g =
-      gradient_offset + batch * gradient_batch_stride + head * gradient_head_stride + row * gradient_row_stride;
+  __local float sums[REDUCE_ITEMS];
+  const int item = (int)get_local_id(0);
+  const int lane = item % DELTA_LANES;
+  const ulong number = get_global_id(0) / DELTA_LANES;
   float sum = 0.0f;
-  for (int c = 0; c < channels; ++c)
-    sum = fma(load_storage(output, o + c), load_storage(gradient, g + c), sum);
-  delta[number] = lse_gradient ? sum - lse_gradient[lse_gradient_offset + number] : sum;
+  if (number < rows) {
+    const ulong row = number % (ulong)query_length;
+    const ulong head = number / (ulong)query_length % (ulong)query_heads;
+    const ulong batch = number / (ulong)query_length / (ulong)query_heads;
+    const ulong o = output_offset + batch * output_batch_stride + head * output_head_stride + row * output_row_stride;
+    const ulong g =
+        gradient_offset + batch * gradient_batch_stride + head * gradient_head_stride + row * gradient_row_stride;
+    for (int c = lane; c < channels; c += DELTA_LANES)
+      sum = fma(load_storage(output, o + c), load_storage(gradient, g + c), sum);
+  }
+#if DELTA_LANES > 1
+  sums[item] = sum;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  for (int half_size = DELTA_LANES / 2; half_size > 0; half_size /= 2) {
+    if (lane < half_size)
+      sums[item] += sums[item + half_size];
+    barrier(CLK_LOCAL_MEM_FENCE);
+  }
+  sum = sums[item];
+#else
+  (void)sums;
+#endif
+  if (lane == 0 && number < rows)
+    delta[number] = lse_gradient ? sum - lse_gradient[lse_gradient_offset + number] : sum;
 }
 
 __kernel __attribute__((reqd_work_group_size(REDUCE_ITEMS, 1, 1)))

@@ -78,7 +78,7 @@ package struct AttentionBackwardSide: Sendable {
   }
 
   private static func build(_ descriptor: AttentionBackwardKernelDescriptor, on context: Context) throws -> Kernel {
-    let variant = try KernelTable.choose(.attention, part: .backward, on: context)
+    let variant = try KernelTable.portable(.attention, part: .backward, on: context)
     return try context.program(descriptor.source(variant)).kernel("tilecl_attention_backward")
   }
 }

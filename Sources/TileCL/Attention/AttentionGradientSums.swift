@@ -12,6 +12,8 @@ struct AttentionGradientSums: Sendable {
   private let sliceKernel: Kernel
   private let roundKernel: Kernel
   private let reduceItems: Int
+  /// The work-items that share an element of delta. A CPU has the whole row in its cache.
+  private let deltaLanes: Int
 
   init(_ problem: AttentionDescriptor, on context: Context) throws {
     self.problem = problem
@@ -20,8 +22,10 @@ struct AttentionGradientSums: Sendable {
     var items = Self.reduceItems
     while items > context.device.capabilities.maximumWorkGroupSize { items /= 2 }
     reduceItems = items
+    deltaLanes = context.device.kind == .cpu ? 1 : min(16, items)
     let program = try context.program(
-      variant.source(defines: ["STORAGE": problem.dtype.storageKey, "REDUCE_ITEMS": items]))
+      variant.source(
+        defines: ["STORAGE": problem.dtype.storageKey, "REDUCE_ITEMS": items, "DELTA_LANES": deltaLanes]))
     deltaKernel = try program.kernel("tilecl_attention_delta")
     headKernel = try program.kernel("tilecl_attention_head_sums")
     sliceKernel = try program.kernel("tilecl_attention_slice_sums")
@@ -47,7 +51,10 @@ struct AttentionGradientSums: Sendable {
     arguments += try lseGradient?.kernelArgumentAndOffset ?? [.noBuffer, .element(0)]
     arguments.append(.element(rows))
     arguments += [problem.queryHeads, problem.queryLength, problem.valueDimension].map { .int32(Int32(clamping: $0)) }
-    try launch(deltaKernel, elements: rows, arguments + [.buffer(delta)])
+    let items = try checkedProduct([rows, deltaLanes], argument: "the range of work-items")
+    try context.queue.launch(
+      deltaKernel, global: [(items + reduceItems - 1) / reduceItems * reduceItems], local: [reduceItems],
+      arguments + [.buffer(delta)])
     return delta
   }
 

@@ -9,7 +9,9 @@ package struct AttentionHopperLaunch: AttentionTunedLaunch {
   private let mapKernel: Kernel
   private let problem: AttentionDescriptor
   private let context: Context
-  private let maskArguments: [KernelArgument]
+  /// The steps of block masks, and the token order.
+  private let problemArguments: [KernelArgument]
+  private let scoreArguments: AttentionScoreArguments
   private let schedule: Buffer
   private let groups: Int
 
@@ -20,14 +22,19 @@ package struct AttentionHopperLaunch: AttentionTunedLaunch {
   package init(_ problem: AttentionDescriptor, keySplits: Int?, variant: KernelVariant, on context: Context) throws {
     self.problem = problem
     self.context = context
-    kernelDescriptor = AttentionHopperDescriptor(problem, tuning: context.environment.tuning)
+    let work = AttentionHopperWork(
+      problem, tuning: context.environment.tuning, computeUnits: context.device.capabilities.computeUnits)
+    let steps = try work.steps()
+    kernelDescriptor = AttentionHopperDescriptor(
+      problem, tiles: work.tiles, hasPatterns: steps?.hasPatterns ?? false)
     let program = try context.program(kernelDescriptor.source(variant))
     kernel = try program.kernel("tilecl_attention_forward_hopper")
     mapKernel = try program.kernel("tilecl_attention_maps")
-    maskArguments = try AttentionMaskArguments(problem, bitsAlongKeys: true, on: context).arguments
-    let schedule = AttentionHopperSchedule(
-      problem, tiles: kernelDescriptor.tiles,
-      groupLimit: context.device.capabilities.computeUnits * kernelDescriptor.tiles.groupsPerUnit)
+    var problemArguments = try work.stepArguments(steps, on: context)
+    if let order = try AttentionMaskArguments.order(problem, on: context) { problemArguments.append(order) }
+    self.problemArguments = problemArguments
+    scoreArguments = try AttentionScoreArguments(problem, on: context)
+    let schedule = work.schedule
     groups = schedule.groups
     self.schedule = try context.makeBuffer(copying: schedule.words)
   }
@@ -43,11 +50,17 @@ package struct AttentionHopperLaunch: AttentionTunedLaunch {
 
   package var tuning: String { kernelDescriptor.tiles.name }
   package var splits: Int { 1 }
-  /// Four tensor maps.
-  package var workspaceByteCount: Int { 4 * 128 }
+  /// Tensor maps, unless rows are gathered.
+  package var workspaceByteCount: Int { problem.tokenOrder == nil ? mapCount * 128 : 0 }
+  private var mapCount: Int { AttentionHopperDescriptor.hasParts(problem) ? 8 : 4 }
 
   package func takes<Element>(_ inputs: AttentionInputs<Element>, output: Tensor<Element>) -> Bool {
-    [inputs.query, inputs.key, inputs.value].allSatisfy(Self.reaches) && output.isContiguous && output.offset == 0
+    let sources = [inputs.query, inputs.key, inputs.value]
+    // Gathering counts the bytes of a head in 32 bits.
+    let isNear =
+      problem.tokenOrder == nil
+      || sources.allSatisfy { $0.shape[2].multipliedReportingOverflow(by: $0.strides[2]).partialValue < 1 << 31 }
+    return sources.allSatisfy(Self.reaches) && isNear && output.isContiguous && output.offset == 0
   }
 
   /// Whether tensor copies reach a tensor: they take addresses and strides of multiples of 16 bytes.
@@ -70,33 +83,46 @@ package struct AttentionHopperLaunch: AttentionTunedLaunch {
   package func enqueue<Element>(
     _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: Tensor<Float>?
   ) throws -> [Event] {
-    let maps = try context.makeBuffer(byteCount: workspaceByteCount)
     let sources = [inputs.query, inputs.key, inputs.value]
-    var arguments: [KernelArgument] = [.buffer(maps)]
-    arguments += try (sources + [output]).map { try $0.kernelArgument }
+    var layouts: [KernelArgument] = []
     for tensor in sources {
-      arguments.append(.element(tensor.offset))
+      layouts.append(.element(tensor.offset))
       // The stride of an axis with one element is never taken, but a map wants a valid one.
-      arguments += (0..<3).map { .element(tensor.shape[$0] == 1 ? tensor.shape[3] : tensor.strides[$0]) }
+      layouts += (0..<3).map { .element(tensor.shape[$0] == 1 ? tensor.shape[3] : tensor.strides[$0]) }
     }
+    var events: [Event] = []
+    var arguments: [KernelArgument] = []
+    if problem.tokenOrder == nil {
+      let maps = try context.makeBuffer(byteCount: workspaceByteCount)
+      events.append(try enqueueMaps(maps, sources + [output], layouts))
+      arguments = [.buffer(maps)]
+    } else {
+      arguments = try sources.map { try $0.kernelArgument } + layouts
+    }
+    let tiles = kernelDescriptor.tiles
+    let queryTiles = (problem.queryLength + tiles.queryTile - 1) / tiles.queryTile
+    arguments += [try output.kernelArgument, try lse?.kernelArgument ?? .noBuffer, .buffer(schedule)]
+    for count in [problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles] {
+      arguments.append(.int32(Int32(clamping: count)))
+    }
+    arguments += try problemArguments + scoreArguments.scores(inputs) + scoreArguments.sinks(inputs)
+    events.append(
+      try context.queue.launch(
+        kernel, global: [groups * tiles.workGroupSize], local: [tiles.workGroupSize], arguments))
+    return events
+  }
+
+  /// Writes the tensor maps of Q, K, V and O.
+  private func enqueueMaps<Element>(
+    _ maps: Buffer, _ tensors: [Tensor<Element>], _ layouts: [KernelArgument]
+  ) throws -> Event {
+    var arguments: [KernelArgument] = [.buffer(maps)]
+    arguments += try tensors.map { try $0.kernelArgument } + layouts
     for count in [
       problem.queryLength, problem.keyLength, problem.queryHeads, problem.keyValueHeads, problem.batch,
     ] {
       arguments.append(.int32(Int32(clamping: count)))
     }
-    let mapEvent = try context.queue.launch(mapKernel, global: [4 * 32], local: [32], arguments)
-
-    let tiles = kernelDescriptor.tiles
-    let queryTiles = (problem.queryLength + tiles.queryTile - 1) / tiles.queryTile
-    arguments = [
-      .buffer(maps), try output.kernelArgument, try lse?.kernelArgument ?? .noBuffer, .buffer(schedule),
-    ]
-    for count in [problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles] {
-      arguments.append(.int32(Int32(clamping: count)))
-    }
-    arguments.append(.float(problem.scale * 1.442_695_04))
-    let event = try context.queue.launch(
-      kernel, global: [groups * tiles.workGroupSize], local: [tiles.workGroupSize], arguments + maskArguments)
-    return [mapEvent, event]
+    return try context.queue.launch(mapKernel, global: [mapCount * 32], local: [32], arguments)
   }
 }

@@ -12,44 +12,54 @@ package struct AttentionHopperSchedule: Sendable {
 
   /// The bytes of keys and values that work-groups should share at a time.
   private static let cacheByteCount = 32 << 20
-  /// What an item costs besides its tiles of keys, in such tiles.
-  private static let itemCost = 2
   /// Items of at most this part of the largest are small.
   private static let smallPart = 8
 
-  /// - Parameter groupLimit: The groups that the device runs at once.
-  package init(_ problem: AttentionDescriptor, tiles: AttentionHopperDescriptor.Tiles, groupLimit: Int) {
-    let queryTiles = (problem.queryLength + tiles.queryTile - 1) / tiles.queryTile
-    let costs = Self.costs(problem, tiles: tiles, queryTiles: queryTiles)
-    let masks = problem.mask.blockMasks
-    let heads = problem.batch * problem.queryHeads
-    let chunk = Self.headsInCache(problem)
-    groups = min(groupLimit, heads * queryTiles)
+  /// - Parameters:
+  ///   - costs: For each mask, the time that each tile of queries takes; 0 if it sees no key.
+  ///   - groupLimit: The groups that the device runs at once.
+  package init(_ problem: AttentionDescriptor, costs: [[Int32]], groupLimit: Int) {
+    let bytes = problem.keyLength * (problem.headDimension + problem.valueDimension) * problem.dtype.byteCount
+    self.init(
+      heads: problem.batch * problem.queryHeads, tiles: costs[0].count,
+      chunk: Self.headsInCache(byteCount: bytes) * problem.headRatio, groupLimit: groupLimit
+    ) { costs[problem.mask.blockMasks?.index(head: $0, of: problem.queryHeads) ?? 0] }
+  }
 
+  /// - Parameters:
+  ///   - heads: The heads of the whole batch.
+  ///   - tiles: The items of each.
+  ///   - chunk: The heads that go together.
+  ///   - groupLimit: The groups that the device runs at once.
+  ///   - itemCost: What an item takes besides its cost.
+  ///   - namesCosts: Whether each item is followed by its cost.
+  ///   - costs: What the items of a head cost.
+  package init(
+    heads: Int, tiles: Int, chunk: Int, groupLimit: Int, itemCost: Int = 0, namesCosts: Bool = false,
+    costs: (Int) -> [Int32]
+  ) {
+    groups = min(groupLimit, heads * tiles)
     var loads = GroupLoads(count: groups)
-    var taken = [[Int32]](repeating: [], count: groups)
-    func assign(_ items: [(item: Int32, cost: Int32)]) {
+    typealias Item = (item: Int32, cost: Int32)
+    var taken = [[Item]](repeating: [], count: groups)
+    func assign(_ items: [Item]) {
       // Ties keep their order, in which neighbours share keys.
-      for (item, cost) in items.sorted(by: { ($1.cost, $0.item) < ($0.cost, $1.item) }) {
+      for item in items.sorted(by: { ($1.cost, $0.item) < ($0.cost, $1.item) }) {
         taken[loads.least].append(item)
-        loads.addToLeast(Int(cost) + Self.itemCost)
+        loads.addToLeast(Int(item.cost) + itemCost)
       }
     }
-    let small = (costs.joined().max() ?? 0) / Int32(Self.smallPart)
-    var empty: [Int32] = []
-    var last: [(item: Int32, cost: Int32)] = []
+    let headCosts = (0..<heads).map(costs)
+    let small = (headCosts.joined().max() ?? 0) / Int32(Self.smallPart)
+    var empty: [Item] = []
+    var last: [Item] = []
     for first in stride(from: 0, to: heads, by: chunk) {
-      var items: [(item: Int32, cost: Int32)] = []
+      var items: [Item] = []
       for head in first..<min(first + chunk, heads) {
-        let mask = masks.map { masks in
-          masks.indices[
-            (masks.batch == 1 ? 0 : head / problem.queryHeads) * masks.heads
-              + (masks.heads == 1 ? 0 : head % problem.queryHeads)]
-        }
-        for (tile, cost) in costs[mask ?? 0].enumerated() {
-          let item = Int32(truncatingIfNeeded: head * queryTiles + tile)
+        for (tile, cost) in headCosts[head].enumerated() {
+          let item = Int32(truncatingIfNeeded: head * tiles + tile)
           switch cost {
-          case 0: empty.append(item)
+          case 0: empty.append((item, cost))
           case ...small: last.append((item, cost))
           default: items.append((item, cost))
           }
@@ -64,33 +74,26 @@ package struct AttentionHopperSchedule: Sendable {
       words.append(next)
       next += Int32(truncatingIfNeeded: items.count)
     }
-    self.words = words + [next] + taken.joined() + empty
-  }
-
-  /// For each mask, the tiles of keys that each tile of queries sees.
-  private static func costs(
-    _ problem: AttentionDescriptor, tiles: AttentionHopperDescriptor.Tiles, queryTiles: Int
-  ) -> [[Int32]] {
-    func keyTiles(_ keys: Int) -> Int32 { Int32(clamping: (max(keys, 0) + tiles.keyTile - 1) / tiles.keyTile) }
-    let firsts = (0..<queryTiles).map { $0 * tiles.queryTile }
-    switch problem.mask {
-    case .none: return [firsts.map { _ in keyTiles(problem.keyLength) }]
-    case .causal:
-      let diagonal = problem.keyLength - problem.queryLength
-      return [firsts.map { keyTiles(min($0 + tiles.queryTile, problem.queryLength) + diagonal) }]
-    case .blocks, .headBlocks:
-      let masks = problem.mask.blockMasks?.masks ?? []
-      return masks.map { mask in
-        firsts.map {
-          Int32(clamping: mask.entries(inRow: $0 / mask.queryBlock).count * (mask.keyBlock / tiles.keyTile))
-        }
+    words.append(next)
+    for items in taken + [empty] {
+      for (item, cost) in items {
+        words.append(item)
+        if namesCosts { words.append(cost) }
       }
     }
+    self.words = words
   }
 
-  private static func headsInCache(_ problem: AttentionDescriptor) -> Int {
-    let bytes = problem.keyLength * (problem.headDimension + problem.valueDimension) * problem.dtype.byteCount
-    return max(cacheByteCount / max(bytes, 1), 1) * problem.headRatio
+  /// How many heads that stream so many bytes each should go together.
+  package static func headsInCache(byteCount: Int) -> Int {
+    max(cacheByteCount / max(byteCount, 1), 1)
+  }
+}
+
+extension HeadBlockMasks {
+  /// Which of the masks is that of a head, counted through the batch.
+  package func index(head: Int, of headsPerEntry: Int) -> Int {
+    indices[(batch == 1 ? 0 : head / headsPerEntry) * heads + (heads == 1 ? 0 : head % headsPerEntry)]
   }
 }
 

@@ -80,6 +80,9 @@ extension KernelVariant {
 
   /// What launches a tuned row of attention's backward pass; nil for other rows.
   var attentionBackwardLaunch: (any AttentionTunedBackwardLaunch.Type)? {
-    nil
+    switch file {
+    case "attention/attention_backward.hopper.cl": AttentionBackwardHopperLaunch.self
+    default: nil
+    }
   }
 }

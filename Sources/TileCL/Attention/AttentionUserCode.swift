@@ -13,7 +13,7 @@ enum AttentionUserCode {
   static func parts(_ problem: AttentionDescriptor, backward: Bool) -> [ProgramSource.Part] {
     let modification = problem.score.modification
     guard modification != nil || problem.maskModification != nil else { return [] }
-    var text = captureMacros(problem.captures)
+    var text = nativeFunctions + captureMacros(problem.captures)
     if let modification {
       text += "#define SCORE_CAPTURES(state)\(captureArguments(modification.captures))\n"
       text += function(
@@ -28,6 +28,23 @@ enum AttentionUserCode {
     }
     return [.text(name: "user code", text)]
   }
+
+  /// `native_tanh`, which is missing among the `native_` functions of OpenCL C. The key NATIVE_TANH says that the target
+  /// has an instruction of PTX for it.
+  private static let nativeFunctions = """
+    #if NATIVE_TANH
+    static inline float tilecl_native_tanh(float x)
+    {
+      float y;
+      __asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x));
+      return y;
+    }
+    #define native_tanh tilecl_native_tanh
+    #else
+    #define native_tanh tanh
+    #endif
+
+    """
 
   private static func derivatives(_ modification: ScoreModification) -> String {
     let label = "score modification \(modification.name)"

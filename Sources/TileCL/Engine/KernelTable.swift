@@ -96,8 +96,9 @@ public enum KernelTable {
     KernelVariant(
       operation: .attention, name: "hopper",
       headers: [
-        "attention/common.clh", "hopper/instructions.hopper.clh", "attention/tiles.hopper.clh",
-        "attention/maps.hopper.clh",
+        "attention/common.clh", "attention/scores.clh", "hopper/instructions.hopper.clh",
+        "attention/tiles.hopper.clh", "attention/scores.hopper.clh", "attention/maps.hopper.clh",
+        "attention/copies.hopper.clh",
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
       tunings: AttentionHopperDescriptor.tunings.map(\.name)),
     KernelVariant(
@@ -118,6 +119,14 @@ public enum KernelTable {
       headers: [
         "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "attention/attention_merge.cl",
       ], file: "attention/attention.cl", requirement: .none),
+    KernelVariant(
+      operation: .attention, part: .backward, name: "hopper",
+      headers: [
+        "attention/common.clh", "hopper/instructions.hopper.clh", "attention/gradients.hopper.clh",
+        "attention/gradient_maps.hopper.clh",
+      ], file: "attention/attention_backward.hopper.cl", requirement: .wgmma,
+      scope: AttentionBackwardHopperDescriptor.scope,
+      tunings: AttentionBackwardHopperDescriptor.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, part: .backward, name: portableName,
       headers: ["attention/common.clh", "attention/scores.clh", "attention/gradients.clh"],

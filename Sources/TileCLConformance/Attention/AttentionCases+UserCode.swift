@@ -81,7 +81,7 @@ extension AttentionCases {
   }
 
   /// A gain by distance to the keys before a query: a pair that is hidden has no element to read.
-  private static func pastGain() throws -> ScoreModification {
+  static func pastGain() throws -> ScoreModification {
     try ScoreModification(
       "past gain", captures: [.tensor("past")], source: "return score * past[query - key];",
       derivative: "return past[query - key];",

@@ -4,9 +4,12 @@ import TileCL
 /// backward.
 public enum AttentionCases {
   public static let all: [ConformanceCase] =
-    (headDimensions + lengths + groups + dtypes + blocks + headMasks + orders + grids + layouts + ranges + scores
-    + dropout
-    + userCode + sequences + decode + fuzz + small + tuned + fewQueries).map(\.conformance) + merges + invariance
+    (basic + options + tuned + tunedOrders + tunedScores + tunedDimensions + tunedBackward + fewQueries).map(\.conformance)
+    + merges + invariance
+
+  private static let basic =
+    headDimensions + lengths + groups + dtypes + blocks + headMasks + orders + grids + layouts + ranges + small + fuzz
+  private static let options = scores + dropout + userCode + sequences + decode
 
   /// Every kind of head dimension, with values of the same width or another. Some are forward alone: each compiles
   /// programs of its own.

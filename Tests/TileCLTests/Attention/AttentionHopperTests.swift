@@ -22,53 +22,108 @@ struct AttentionHopperTests {
   @Test("It takes what its kernel computes, and says why not else")
   func objections() throws {
     for dtype in [DType.float16, .bfloat16] {
-      for dimension in [64, 128] {
+      for dimension in [8, 64, 80, 128, 192, 256] {
         for mask in try [AttentionMask.none, .causal, .blocks(Self.blocks(64, 128) { _, _ in true })] {
           let objection = try AttentionHopperDescriptor.objection(
             Self.problem(dtype, dimension: dimension, mask: mask))
           #expect(objection == nil)
+          let score = AttentionScore(
+            softcap: 5, hasALiBi: true, bias: .init(), hasSinks: true, dropout: 0.1)
+          #expect(
+            try AttentionHopperDescriptor.objection(Self.problem(dtype, dimension: dimension, mask: mask, score: score))
+              == nil)
         }
       }
     }
     for (problem, part) in try [
-      (Self.problem(.float32), "float32"), (Self.problem(dimension: 80), "80"), (Self.problem(scale: -1), "scale"),
-      (Self.problem(scale: 0), "scale"), (Self.problem(score: AttentionScore(softcap: 5)), "score"),
-      (Self.problem(mask: .blocks(Self.blocks(32, 64) { _, _ in true })), "32 x 64"),
-      (Self.problem(mask: .blocks(Self.blocks(128, 96) { _, _ in true })), "128 x 96"),
+      (Self.problem(.float32), "float32"), (Self.problem(dimension: 84), "84"), (Self.problem(dimension: 264), "264"),
+      (Self.problem(scale: -1), "scale"), (Self.problem(scale: 0), "scale"),
+      (Self.problem(score: AttentionScore(softcap: 1e-6)), "softcap"),
+      (Self.problem(scale: 1e12, score: AttentionScore(hasALiBi: true)), "ALiBi"),
     ] {
       #expect(try #require(AttentionHopperDescriptor.objection(problem)).contains(part))
     }
     let order = try AttentionDescriptor(
       queryHeads: 1, queryLength: 64, headDimension: 64, dtype: .float16, tokenOrder: .hilbert(height: 8, width: 8))
-    #expect(AttentionHopperDescriptor.objection(order) != nil)
-  }
-
-  @Test("Rows of blocks that are alike are taken together")
-  func tiles() throws {
-    func queryTile(_ mask: BlockMask) throws -> Int {
-      try AttentionHopperDescriptor(Self.problem(mask: .blocks(mask))).tiles.queryTile
-    }
-    #expect(try queryTile(Self.blocks(64, 64) { row, column in (row + column) % 2 == 0 }) == 64)
-    #expect(try queryTile(Self.blocks(64, 64) { row, column in (row / 2 + column) % 2 == 0 }) == 128)
-    #expect(try queryTile(Self.blocks(64, 64) { row, column in (row / 4 + column) % 2 == 0 }) == 256)
-    #expect(try queryTile(Self.blocks(128, 64) { row, column in (row + column) % 2 == 0 }) == 128)
-    #expect(try queryTile(Self.blocks(256, 64) { row, column in (row + column) % 2 == 0 }) == 256)
-    let partial = try BlockMask(queryLength: 1000, keyLength: 900, queryBlock: 64, keyBlock: 64) { $0 >= $1 }
-    #expect(try queryTile(partial) == 64)
+    #expect(AttentionHopperDescriptor.objection(order) == nil)
   }
 
   @Test("Tiles that are asked for are taken where they fit")
   func forcedTiles() throws {
-    let dense = try Self.problem()
-    let usual = AttentionHopperDescriptor(dense).tiles
-    for tiles in AttentionHopperDescriptor.tunings {
-      let forced = AttentionHopperDescriptor(dense, tuning: tiles.name).tiles
-      #expect(forced == (tiles.headDimension == dense.headDimension ? tiles : usual))
+    for mask in try [AttentionMask.none, .blocks(Self.blocks(64, 64) { row, column in (row + column) % 2 == 0 })] {
+      let problem = try Self.problem(mask: mask)
+      let usual = AttentionHopperWork(problem, tuning: nil, computeUnits: 132).tiles
+      for tiles in AttentionHopperDescriptor.tunings {
+        let forced = AttentionHopperWork(problem, tuning: tiles.name, computeUnits: 132).tiles
+        #expect(forced == (tiles.fits(problem) ? tiles : usual))
+      }
     }
-    let ragged = try Self.problem(mask: .blocks(Self.blocks(64, 64) { row, column in (row + column) % 2 == 0 }))
+  }
+
+  @Test("Tiles leave no rows of a short sequence over, and take few loads of keys for a long one")
+  func usualTiles() throws {
+    func queryTile(_ length: Int, batch: Int) throws -> Int {
+      let problem = try AttentionDescriptor(
+        batch: batch, queryHeads: 16, queryLength: length, headDimension: 128, dtype: .bfloat16)
+      return AttentionHopperWork(problem, tuning: nil, computeUnits: 132).tiles.queryTile
+    }
+    #expect(try queryTile(16384, batch: 1) == 192)
+    #expect(try queryTile(1024, batch: 16) == 128)
+  }
+
+  @Test(
+    "Steps show each query the keys that its mask does",
+    arguments: [(64, 64), (128, 128), (256, 64), (192, 128), (256, 128)])
+  func steps(queryTile: Int, keyTile: Int) throws {
+    for (queryBlock, keyBlock) in [(64, 64), (128, 64), (16, 16), (96, 48), (256, 320)] {
+      let masks = try [
+        BlockMask.slidingWindow(
+          queryLength: 500, keyLength: 431, left: 90, right: 33, queryBlock: queryBlock, keyBlock: keyBlock),
+        BlockMask(queryLength: 500, keyLength: 431, queryBlock: queryBlock, keyBlock: keyBlock) { query, key in
+          (query / queryBlock + key / keyBlock) % 2 == 0
+        },
+      ]
+      let view = AttentionHopperView(masks, keyTile: keyTile)
+      let steps = try AttentionHopperSteps(view, queryTile: queryTile)
+      let stride = steps.hasPatterns ? 1 + queryTile / 64 : 1
+      let queryTiles = (500 + queryTile - 1) / queryTile
+      var isRight = true
+      for (number, mask) in masks.enumerated() {
+        #expect(
+          view.counts(queryTile: queryTile)[number]
+            == (0..<queryTiles).map { tile in
+              let item = 2 * (number * queryTiles + tile)
+              return steps.itemSteps[item + 2] - steps.itemSteps[item]
+            })
+        for query in 0..<500 {
+          let item = 2 * (number * queryTiles + query / queryTile)
+          var seen = Set<Int>()
+          for (place, step) in (steps.itemSteps[item]..<steps.itemSteps[item + 2]).enumerated() {
+            let first = Int(steps.steps[Int(step) * stride])
+            let piece = steps.hasPatterns ? Int(steps.steps[Int(step) * stride + 1 + query % queryTile / 64]) : 1
+            if place >= Int(steps.itemSteps[item + 1]) { isRight = isRight && piece == 1 }
+            for column in 0..<keyTile {
+              let word = (piece * 64 + query % 64) * (keyTile / 32) + column / 32
+              if view.pieceWords[word] >> UInt32(column % 32) & 1 == 1 { seen.insert(first + column) }
+            }
+          }
+          isRight = isRight && seen == Set((0..<431).filter { mask.isVisible(query: query, key: $0) })
+        }
+      }
+      #expect(isRight, "blocks of \(queryBlock) x \(keyBlock)")
+    }
+  }
+
+  @Test("Tiles fit the local memory of their share of a compute unit, and have names of their own")
+  func tileSizes() throws {
     for tiles in AttentionHopperDescriptor.tunings {
-      let forced = AttentionHopperDescriptor(ragged, tuning: tiles.name).tiles
-      #expect(forced.queryTile == 64 && forced.keyTile == 64)
+      // Of 228 KiB each group loses one; barriers and words take less than another.
+      #expect(tiles.groupsPerUnit * (tiles.tileByteCount + 2048) <= 228 << 10, "\(tiles.name)")
+    }
+    #expect(Set(AttentionHopperDescriptor.tunings.map(\.name)).count == AttentionHopperDescriptor.tunings.count)
+    for (dimension, width) in [(8, 64), (80, 96), (104, 128), (136, 192), (200, 256)] {
+      let tiles = try AttentionHopperWork(Self.problem(dimension: dimension), tuning: nil, computeUnits: 132).tiles
+      #expect(tiles.headDimension == width)
     }
   }
 
@@ -78,16 +133,20 @@ struct AttentionHopperTests {
     for mask in [AttentionMask.none, .causal, .blocks(half)] {
       for groupLimit in [1, 7, 132, 10000] {
         let problem = try Self.problem(batch: 3, heads: 5, mask: mask)
-        let tiles = AttentionHopperDescriptor(problem).tiles
-        let schedule = AttentionHopperSchedule(problem, tiles: tiles, groupLimit: groupLimit)
+        let work = AttentionHopperWork(problem, tuning: nil, computeUnits: groupLimit)
+        let tiles = work.tiles
+        let schedule = work.schedule
         let count = 15 * ((1000 + tiles.queryTile - 1) / tiles.queryTile)
         let starts = schedule.words.prefix(schedule.groups + 2).map(Int.init)
         let items = schedule.words.dropFirst(schedule.groups + 2)
-        #expect(schedule.groups == min(groupLimit, count))
+        #expect(schedule.groups == min(groupLimit * tiles.groupsPerUnit, count))
         #expect(items.sorted() == (0..<Int32(count)).map { $0 })
         #expect(starts.first == 0 && starts.last == count && starts == starts.sorted())
-        // The rows of blocks from the fifth on see nothing.
-        if case .blocks = mask { #expect(count - starts[schedule.groups] == 15 * 4) }
+        // The queries from the fifth row of blocks on see nothing.
+        if case .blocks = mask {
+          let blind = stride(from: 0, to: 1000, by: tiles.queryTile).count { $0 >= 512 }
+          #expect(count - starts[schedule.groups] == 15 * blind)
+        }
         if mask == .none {
           let sizes = (0..<schedule.groups).map { starts[$0 + 1] - starts[$0] }
           #expect((sizes.max() ?? 0) - (sizes.min() ?? 0) <= 1)

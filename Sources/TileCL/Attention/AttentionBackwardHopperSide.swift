@@ -1,0 +1,96 @@
+import TileCLReference
+import TileCLRuntime
+
+/// The Hopper kernel of attention's gradients for one side, compiled, with the buffers of its mask and its schedule: what
+/// gives the gradients of queries, or those of keys and values.
+struct AttentionBackwardHopperSide: Sendable {
+  typealias Owner = AttentionBackwardHopperDescriptor.Owner
+
+  let owner: Owner
+  let tiles: AttentionBackwardHopperDescriptor.Side
+  let kernel: Kernel
+  let mapKernel: Kernel
+  /// Of the program of either side, what prepares LSE and delta.
+  let rowKernel: Kernel
+  let maskArguments: [KernelArgument]
+  let schedule: Buffer
+  let groups: Int
+  /// The own tiles of one head.
+  let ownTiles: Int
+
+  init(
+    _ problem: AttentionDescriptor, owner: Owner, descriptor: AttentionBackwardHopperDescriptor,
+    variant: KernelVariant, on context: Context
+  ) throws {
+    self.owner = owner
+    tiles = descriptor.tiles[owner]
+    let program = try context.program(descriptor.source(variant, owner: owner))
+    kernel = try program.kernel("tilecl_attention_backward_hopper")
+    mapKernel = try program.kernel("tilecl_attention_gradient_maps")
+    rowKernel = try program.kernel("tilecl_attention_gradient_rows")
+    maskArguments = try AttentionMaskArguments(
+      problem, transposed: owner == .keys, bitsAlongKeys: true, on: context
+    ).arguments
+    let ownLength = owner == .queries ? problem.queryLength : problem.keyLength
+    ownTiles = (ownLength + tiles.ownTile - 1) / tiles.ownTile
+    let schedule = Self.schedule(
+      problem, owner: owner, tiles: tiles, ownTiles: ownTiles,
+      groupLimit: context.device.capabilities.computeUnits * tiles.groupsPerUnit)
+    groups = schedule.groups
+    self.schedule = try context.makeBuffer(copying: schedule.words)
+  }
+
+  private static func schedule(
+    _ problem: AttentionDescriptor, owner: Owner, tiles: AttentionBackwardHopperDescriptor.Side, ownTiles: Int,
+    groupLimit: Int
+  ) -> AttentionHopperSchedule {
+    let ownsQueries = owner == .queries
+    let masks = ownsQueries ? problem.mask.blockMasks : problem.mask.blockMasks?.transposed()
+    let costs = costs(problem, masks: masks, owner: owner, tiles: tiles, ownTiles: ownTiles)
+    let members = ownsQueries ? 1 : problem.headRatio
+    let heads = ownsQueries ? problem.queryHeads : problem.keyValueHeads
+    let otherLength = ownsQueries ? problem.keyLength : problem.queryLength
+    let bytes = 2 * otherLength * problem.headDimension * problem.dtype.byteCount * members
+    return AttentionHopperSchedule(
+      heads: problem.batch * heads, tiles: ownTiles,
+      chunk: AttentionHopperSchedule.headsInCache(byteCount: bytes) * (ownsQueries ? problem.headRatio : 1),
+      groupLimit: groupLimit, itemCost: 2, namesCosts: true
+    ) { head in
+      var sum = [Int32](repeating: 0, count: ownTiles)
+      for member in 0..<members {
+        let mask = masks?.index(head: head * members + member, of: problem.queryHeads) ?? 0
+        for tile in 0..<ownTiles { sum[tile] += costs[mask][tile] }
+      }
+      return sum
+    }
+  }
+
+  /// For each mask, the other side's tiles that each own tile meets for one head of queries: what the kernel counts.
+  private static func costs(
+    _ problem: AttentionDescriptor, masks: HeadBlockMasks?, owner: Owner,
+    tiles: AttentionBackwardHopperDescriptor.Side, ownTiles: Int
+  ) -> [[Int32]] {
+    func tileCount(_ rows: Int) -> Int { (max(rows, 0) + tiles.otherTile - 1) / tiles.otherTile }
+    let firsts = (0..<ownTiles).map { $0 * tiles.ownTile }
+    if let masks {
+      return masks.masks.map { mask in
+        firsts.map {
+          Int32(clamping: mask.entries(inRow: $0 / mask.queryBlock).count * (mask.keyBlock / tiles.otherTile))
+        }
+      }
+    }
+    let diagonal = problem.keyLength - problem.queryLength
+    return [
+      firsts.map { first in
+        switch (problem.mask, owner) {
+        case (.causal, .queries):
+          Int32(clamping: tileCount(min(first + tiles.ownTile, problem.queryLength) + diagonal))
+        case (.causal, .keys):
+          Int32(clamping: tileCount(problem.queryLength) - max(first - diagonal, 0) / tiles.otherTile)
+        case (_, .queries): Int32(clamping: tileCount(problem.keyLength))
+        case (_, .keys): Int32(clamping: tileCount(problem.queryLength))
+        }
+      }
+    ]
+  }
+}
