@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart; shapes say the same.
 PEERS = {
     "cuDNN": ("#e69f00", "square"), "FlexAttention": ("#0a84c8", "circle"), "FlashAttention-2": ("#009e73", "diamond"),
-    "FlashAttention-3": ("#cc79a7", "diamond"), "FlashInfer": ("#d55e00", "triangle"), "NATTEN": ("#cc79a7", "triangle"),
-    "SDPA": ("#e69f00", "square")}
+    "FlashAttention-3": ("#cc79a7", "diamond"), "FlashInfer": ("#d55e00", "triangle"),
+    "NATTEN": ("#cc79a7", "triangle"), "SDPA": ("#e69f00", "square")}
 STYLE = """
   svg { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif }
   .page { fill: #ffffff } text { fill: #1f2328 } .faint { fill: #59636e }
@@ -27,6 +27,7 @@ LABELS, WIDTH, LINE, TOP = 400, 960, 22, 92
 def svg(report, bars):
     rows = [row for row in report["results"] if ratios(row)]
     values = [value for row in rows for pair in ratios(row).values() for value in pair]
+    values += [value for row in rows for value in targets(row, bars)]
     ends = bounds(values)
     height = TOP + LINE * len(rows) + 44
     title = f"Attention on {report['device']}: how many times as long as TileCL the peers take"
@@ -60,6 +61,14 @@ def ratios(row):
         for name, peer in row["peers"].items() if "burstRatio" in peer}
 
 
+def targets(row, bars):
+    """The ratios to reach in a problem."""
+    return [
+        bar["bar"] for bar in bars
+        if bar["problem"] == row["problem"] and bar["measure"] == "speedup" and "bar" in bar
+        and bar["over"] in row["peers"]]
+
+
 def bounds(values):
     """The ends of the logarithmic axis: the values and 1, with a little room."""
     return min(values + [0.9]) / 1.1, max(values + [1.5]) * 1.1
@@ -82,11 +91,9 @@ def line(row, bars, y, ends):
         f'<text x="16" y="{y + 4}">{escape(row["problem"])}</text>',
         f'<text class="faint" x="{LABELS - 12}" y="{y + 4}" text-anchor="end">'
         f"{own['milliseconds']:.3g} ms</text>"]
-    for bar in bars:
-        if bar["problem"] == row["problem"] and bar["measure"] == "speedup" and "bar" in bar:
-            if bar["over"] in row["peers"] and ends[0] < bar["bar"] < ends[1]:
-                x = place(bar["bar"], ends)
-                parts.append(f'<line class="bar" x1="{x:.1f}" y1="{y - 9}" x2="{x:.1f}" y2="{y + 9}"/>')
+    for target in targets(row, bars):
+        x = place(target, ends)
+        parts.append(f'<line class="bar" x1="{x:.1f}" y1="{y - 9}" x2="{x:.1f}" y2="{y + 9}"/>')
     for name, pair in ratios(row).items():
         colour, shape = PEERS.get(name, ("#888888", "circle"))
         hint = f"<title>{escape(name)}: " + ", ".join(f"{value:.2f}" for value in pair) + "</title>"

@@ -28,11 +28,17 @@ static const unsigned char attention_gradients[] = {
 static const unsigned char attention_attention_backward[] = {
 #embed "attention/attention_backward.cl"
 };
+static const unsigned char attention_attention_backward_vector[] = {
+#embed "attention/attention_backward.vector.cl"
+};
 static const unsigned char attention_attention_sums[] = {
 #embed "attention/attention_sums.cl"
 };
 static const unsigned char attention_attention_merge[] = {
 #embed "attention/attention_merge.cl"
+};
+static const unsigned char attention_attention_ampere[] = {
+#embed "attention/attention.ampere.cl"
 };
 static const unsigned char attention_attention_decode_ampere[] = {
 #embed "attention/attention_decode.ampere.cl"
@@ -54,6 +60,9 @@ static const unsigned char attention_gradients_hopper[] = {
 };
 static const unsigned char attention_copies_hopper[] = {
 #embed "attention/copies.hopper.clh"
+};
+static const unsigned char attention_query_gradient_hopper[] = {
+#embed "attention/query_gradient.hopper.clh"
 };
 static const unsigned char attention_maps_hopper[] = {
 #embed "attention/maps.hopper.clh"
@@ -116,8 +125,10 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/attention.vector.cl", attention_attention_vector),
     FILE_ENTRY("attention/gradients.clh", attention_gradients),
     FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),
+    FILE_ENTRY("attention/attention_backward.vector.cl", attention_attention_backward_vector),
     FILE_ENTRY("attention/attention_sums.cl", attention_attention_sums),
     FILE_ENTRY("attention/attention_merge.cl", attention_attention_merge),
+    FILE_ENTRY("attention/attention.ampere.cl", attention_attention_ampere),
     FILE_ENTRY("attention/attention_decode.ampere.cl", attention_attention_decode_ampere),
     FILE_ENTRY("ampere/instructions.ampere.clh", ampere_instructions),
     FILE_ENTRY("attention/attention.hopper.cl", attention_attention_hopper),
@@ -125,6 +136,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/gradient_maps.hopper.clh", attention_gradient_maps_hopper),
     FILE_ENTRY("attention/gradients.hopper.clh", attention_gradients_hopper),
     FILE_ENTRY("attention/copies.hopper.clh", attention_copies_hopper),
+    FILE_ENTRY("attention/query_gradient.hopper.clh", attention_query_gradient_hopper),
     FILE_ENTRY("attention/maps.hopper.clh", attention_maps_hopper),
     FILE_ENTRY("attention/scores.hopper.clh", attention_scores_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),

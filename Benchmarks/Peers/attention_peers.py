@@ -7,6 +7,7 @@ TileCL and the peers of a problem are timed one after the other, on the same war
 import argparse
 import importlib.util
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ class Tool:
         options = ["--serve", "--repetitions", str(repetitions), "--sustained", str(sustained)]
         self.process = subprocess.Popen(
             self.command + options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.roofs = self.answer()["roofs"]
+        self.roofs = self.answer().get("roofs")
 
     def specifications(self):
         """The problems, in numbers; `AttentionBenchSpecification` in the tool's sources names them."""
@@ -59,6 +60,10 @@ class Clock:
 
     def finish(self):
         """Waits until the device has done what was launched."""
+
+    def measure(self, make):
+        """Milliseconds of what `make` gives, in single runs and sustained."""
+        return self.milliseconds(make())
 
     def milliseconds(self, run):
         first = min(self.single(run) for _ in range(3))
@@ -108,11 +113,41 @@ def absent(names):
     return [name for name in names if importlib.util.find_spec(name) is None]
 
 
+class Choice:
+    """Which problems and which of their peers are timed."""
+
+    def __init__(self, arguments):
+        self.pattern = re.compile(arguments.filter)
+        self.peers = None
+        if arguments.bars:
+            # What a bar is about, and what it is compared with: a problem or a peer.
+            self.peers = {}
+            with open(arguments.bars) as file:
+                bars = json.load(file)
+            for bar in bars:
+                self.peers.setdefault(bar["problem"], set()).add(bar.get("over"))
+            for bar in bars:
+                for name in [bar.get("over"), bar.get("whole")] if bar["measure"] != "speedup" else []:
+                    self.peers.setdefault(name, set())
+
+    def problems(self, specifications):
+        return [
+            s for s in specifications
+            if self.pattern.search(s["problem"]) and (self.peers is None or s["problem"] in self.peers)]
+
+    def names(self, specification, peers):
+        """Of the names of a problem's peers, those that are wanted."""
+        return [name for name in peers if self.peers is None or name in self.peers.get(specification["problem"], ())]
+
+
 def options(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("tilecl", help="the tool, .build/release/tilecl")
     parser.add_argument("--device", help="the tool's device (platform:type:name-or-index)")
     parser.add_argument("--filter", default="", help="only problems whose names match this regular expression")
+    parser.add_argument("--bars", help="only problems and peers that this file of bars names")
+    parser.add_argument("--output", help="the report's file, kept up to date (default: standard output, at the end)")
+    parser.add_argument("--budget", type=float, default=3600, help="seconds after which no further problem is begun")
     parser.add_argument("--sustained", type=float, default=0.5, help="seconds of runs back to back")
     parser.add_argument("--repetitions", type=int, default=20, help="single runs")
     return parser
@@ -124,32 +159,43 @@ def run(arguments, clock, find_peers, about):
     - find_peers: from a problem to pairs of a name and a function that makes the peer's run.
     - about: what the report says of the peers.
     """
+    begin = time.perf_counter()
     tool = Tool(arguments.tilecl, arguments.device, arguments.repetitions, arguments.sustained)
-    chosen = [s for s in tool.specifications() if re.search(arguments.filter, s["problem"])]
-    results = []
+    chosen = Choice(arguments).problems(tool.specifications())
+    report = {"date": time.strftime("%Y-%m-%d"), "roofs": tool.roofs} | about | {"omitted": [], "results": []}
     for number, specification in enumerate(chosen):
         problem = specification["problem"]
+        if time.perf_counter() - begin > arguments.budget:
+            report["omitted"].append(problem)
+            continue
         row = {"problem": problem, "specification": specification, "peers": {}}
         # They take turns in going first, while the device is coolest.
         if number % 2 == 0:
             row["tilecl"] = tool.measure(problem)
         for name, make in find_peers(specification):
             try:
-                burst, sustained = clock.milliseconds(make())
+                burst, sustained = clock.measure(make)
                 row["peers"][name] = {"burstMilliseconds": burst, "sustainedMilliseconds": sustained}
             except Exception as error:  # A peer that cannot do a problem says so in many ways.
                 row["peers"][name] = {"error": (str(error).strip() or type(error).__name__).splitlines()[0][:200]}
         if number % 2 == 1:
             row["tilecl"] = tool.measure(problem)
-        results.append(with_ratios(row))
-        print(text(row), file=sys.stderr, flush=True)
+        report["results"].append(with_ratios(row))
+        print(f"{time.perf_counter() - begin:6.1f} s  {text(row)}", file=sys.stderr, flush=True)
+        if "error" not in row["tilecl"]:
+            report |= {name: row["tilecl"][name] for name in ("device", "driver")}
+        if arguments.output:
+            write(report, arguments.output)
     tool.close()
-    measured = next((r["tilecl"] for r in results if "error" not in r["tilecl"]), {})
-    report = {
-        "date": time.strftime("%Y-%m-%d"), "device": measured.get("device"), "driver": measured.get("driver"),
-        "roofs": tool.roofs, "results": results} | about
-    json.dump(report, sys.stdout, indent=1)
-    print()
+    if not arguments.output:
+        print(json.dumps(report, indent=1))
+
+
+def write(report, path):
+    """In one step, so that what is there is whole at any time."""
+    with open(path + ".new", "w") as file:
+        file.write(json.dumps(report, indent=1) + "\n")
+    os.replace(path + ".new", path)
 
 
 def with_ratios(row):

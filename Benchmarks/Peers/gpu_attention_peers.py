@@ -3,17 +3,17 @@
     swift build -c release --product tilecl
     python3 Benchmarks/Peers/gpu_attention_peers.py .build/release/tilecl > report.json
 
-`Benchmarks/compare` runs this and shows the report. Peers are PyTorch's scaled_dot_product_attention with cuDNN and with
-its FlashAttention-2, and compiled FlexAttention with a block mask; FlashAttention-3, FlashInfer and NATTEN where this
-Python has them, which the report tells. Their tensors are random, in the problem's dtype. A line for each problem goes to
-the standard error, JSON to the output.
+`Benchmarks/compare` runs this and shows the report. Peers are PyTorch's scaled_dot_product_attention with cuDNN and
+with its FlashAttention-2, and compiled FlexAttention with a block mask; FlashAttention-3, FlashInfer and NATTEN where
+this Python has them, which the report tells. Their tensors are random, in the problem's dtype. A line for each problem
+goes to the standard error, JSON to the output.
 
 FlexAttention takes seconds to compile for each problem. So worker processes compile all of them first, at the same time
-and before anything is timed, and leave the result in PyTorch's cache.
+and before anything is timed, and leave the result in PyTorch's cache, as `tilecl` does in its own. They run once what
+they compile.
 """
 
 import json
-import re
 import subprocess
 import sys
 
@@ -144,8 +144,10 @@ def names(specification):
     if kind not in ("none", "causal"):
         return ["FlexAttention"]
     found = ["cuDNN"]
+    is_usual = specification["headDimension"] in (64, 128)
     if specification["keyLength"] >= 16384 or specification["queryHeads"] != specification["keyValueHeads"]:
-        found += ["FlashAttention-2", "FlexAttention"]
+        found += ["FlashAttention-2"] if is_usual else []
+        found += ["FlexAttention"] if is_usual or kind == "none" else []
     if "flash_attn_interface" not in missing:
         found.append("FlashAttention-3")
     if "flashinfer" not in missing and specification["batch"] == 1 and specification["pass"] == "forward":
@@ -153,8 +155,8 @@ def names(specification):
     return found
 
 
-def find_peers(specification):
-    chosen = names(specification)
+def find_peers(specification, choice):
+    chosen = choice.names(specification, names(specification))
     if not chosen:
         return []
     problem = Problem(specification)
@@ -166,15 +168,19 @@ def find_peers(specification):
     return [(name, makers[name]) for name in chosen]
 
 
-def compile_ahead(arguments, specifications):
-    """Compiles FlexAttention for all problems, in several processes."""
-    problems = [s["problem"] for s in specifications if "FlexAttention" in names(s)]
+def compile_ahead(arguments, choice, specifications):
+    """Compiles FlexAttention and TileCL for all problems, in several processes."""
+    problems = [s["problem"] for s in specifications if "FlexAttention" in choice.names(s, names(s))]
     count = min(arguments.workers, len(problems))
-    command = [sys.executable, __file__, arguments.tilecl]
-    command += ["--device", arguments.device] if arguments.device else []
+    device = ["--device", arguments.device] if arguments.device else []
+    command = [sys.executable, __file__, arguments.tilecl] + device
     workers = [
         subprocess.Popen(command + ["--compile", "\n".join(problems[first::count])], stderr=subprocess.DEVNULL)
         for first in range(count)]
+    # TileCL's kernels differ by head dimension, so these processes do not do the same.
+    for dimension in {s["headDimension"] for s in specifications}:
+        command = [arguments.tilecl, "bench", "attention", "--prepare", "--filter", f" D{dimension}"]
+        workers.append(subprocess.Popen(command + device))
     for worker in workers:
         worker.wait()
 
@@ -192,9 +198,11 @@ def main():
             if specification["problem"] in arguments.compile.split("\n"):
                 Problem(specification).flex()()
         return
-    compile_ahead(arguments, [s for s in specifications if re.search(arguments.filter, s["problem"])])
+    choice = attention_peers.Choice(arguments)
+    compile_ahead(arguments, choice, choice.problems(specifications))
     about = {"torch": torch.__version__, "absentPeers": [packages[name] for name in missing]}
-    attention_peers.run(arguments, Clock(arguments.repetitions, arguments.sustained), find_peers, about)
+    clock = Clock(arguments.repetitions, arguments.sustained)
+    attention_peers.run(arguments, clock, lambda specification: find_peers(specification, choice), about)
 
 
 if __name__ == "__main__":

@@ -226,29 +226,35 @@ static inline void finish_item(const uint base, const int slot, const int warpgr
 {
   const int item = (int)get_local_id(0) & 127;
   const int row = item / 32 * 16 + item % 32 / 4;
+  float total[2];
   float inverse[2];
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    float total = rows->sum[r] + from_lane_xor(rows->sum[r], 1);
-    total += from_lane_xor(total, 2);
-    inverse[r] = total == 0.0f ? 0.0f : 1.0f / total;
-    if (lse && item % 4 == 0) {
+    total[r] = rows->sum[r] + from_lane_xor(rows->sum[r], 1);
+    total[r] += from_lane_xor(total[r], 2);
+    inverse[r] = total[r] == 0.0f ? 0.0f : fast_reciprocal(total[r]);
+  }
+  if (lse && item % 4 == 0) {
+    __global float *lse_of_head = lse + (ulong)load_local(ITEM_WORD(slot, 2)) * query_length;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
 #if HAS_ORDER
       const int query = load_local(ROW_WORD(slot, warpgroup * 64 + row + 8 * r));
 #else
       const int query = load_local(ITEM_WORD(slot, 1)) + warpgroup * 64 + row + 8 * r;
 #endif
-      const ulong head = (ulong)load_local(ITEM_WORD(slot, 2));
       if (query >= 0 && query < query_length)
-        lse[head * query_length + query] = (rows->maximum[r] * exponent + fast_log2(total)) * LN_2;
+        lse_of_head[query] = (rows->maximum[r] * exponent + fast_log2(total[r])) * LN_2;
     }
   }
-  const uint place = base + slot * QUERY_BYTES + warpgroup * WARPGROUP_QUERIES + row * 128 + item % 4 * 4;
+  // Tiles begin at multiples of 1024, so the swizzle of a chunk's number is one of its address.
+  const uint place =
+      base + slot * QUERY_BYTES + warpgroup * WARPGROUP_QUERIES + row * 128 + row % 8 * 16 + item % 4 * 4;
   // Until all four warps are here, one may still multiply queries of this slot.
   MEET(1 + warpgroup, 128);
 #pragma unroll
   for (int j = 0; j < OUTPUTS / 4; ++j) {
-    const uint chunk = place + j / 8 * (64 * 128) + ((j % 8 ^ row % 8) << 4);
+    const uint chunk = (place ^ (j % 8 << 4)) + j / 8 * (64 * 128);
     store_local(chunk, packed(outputs[4 * j] * inverse[0], outputs[4 * j + 1] * inverse[0]));
     store_local(chunk + 8 * 128, packed(outputs[4 * j + 2] * inverse[1], outputs[4 * j + 3] * inverse[1]));
   }
@@ -400,15 +406,23 @@ void tilecl_attention_forward_hopper(
 #define AWAIT_TURN()
 #define PASS_TURN()
 #endif
-#define START_SCORES()                                                           \
+#if HAS_ORDER
+// A fence while products run would wait for them, so one serves the keys and the values of the products that follow.
+#define AWAIT_GATHERED(follows)                                \
+  if (follows)                                                 \
+    barrier_wait(VALUE_FULL(values.slot), values.phase);       \
+  FENCE_ASYNC()
+#else
+#define AWAIT_GATHERED(follows)
+#endif
+#define START_SCORES(follows)                                                    \
   barrier_wait(KEY_FULL(keys.slot), keys.phase);                                 \
-  FENCE_GATHERED();                                                              \
+  AWAIT_GATHERED(follows);                                                       \
   AWAIT_TURN();                                                                  \
   start_scores(scores, query_matrix + MATRIX_STEP(at.slot * QUERY_BYTES),        \
                key_matrix + MATRIX_STEP(keys.slot * KEY_BYTES))
 #define START_OUTPUTS()                                          \
   barrier_wait(VALUE_FULL(values.slot), values.phase);           \
-  FENCE_GATHERED();                                              \
   start_outputs(outputs, weights, value_matrix + MATRIX_STEP(values.slot * VALUE_BYTES))
 #define READ_TILE(step, is_cut) \
   read_tile(base, &at, step, keys.slot, warpgroup, row, first_column, is_cut PIECE_ARGUMENT)
@@ -428,7 +442,7 @@ void tilecl_attention_forward_hopper(
 
 // Scores of one tile, and the sums of the one before.
 #define COMPUTE_TILE(is_cut)                                       \
-  START_SCORES();                                                  \
+  START_SCORES(true);                                              \
   START_OUTPUTS();                                                 \
   PASS_TURN();                                                     \
   tile_t tile;                                                     \
@@ -462,7 +476,7 @@ void tilecl_attention_forward_hopper(
     {
       START_SOFTMAX(&rows);
       {
-        START_SCORES();
+        START_SCORES(false);
         PASS_TURN();
         const tile_t tile = READ_TILE(0, true);
         AWAIT_SCORES(0);
@@ -486,6 +500,7 @@ void tilecl_attention_forward_hopper(
         }
         const int finished = at.slot;
 #if !OVERLAPS_ITEMS
+        AWAIT_GATHERED(true);
         START_OUTPUTS();
         AWAIT_OUTPUTS();
         FINISH_ITEM(finished);
@@ -494,12 +509,13 @@ void tilecl_attention_forward_hopper(
         // The last weights of this item meet the first scores of the next.
         TAKE_ITEM(at);
         if (at.tiles < 0) {
+          AWAIT_GATHERED(true);
           START_OUTPUTS();
           AWAIT_OUTPUTS();
           FINISH_ITEM(finished);
           break;
         }
-        START_SCORES();
+        START_SCORES(true);
         START_OUTPUTS();
         PASS_TURN();
         const tile_t tile = READ_TILE(0, true);

@@ -243,8 +243,10 @@ void tilecl_attention_forward(
   const score_t score = SCORE_STATE(number, head, head_number, sequence_queries, sequence_keys);
 
   WIDE_VECTORS();
-  stage_columns((__local float *)queries, QUERY_TILE, query, query_base, query_row_stride,
-                tile.row_base + tile.first_row, tile.rows ORDER);
+  for (int pair = 0; pair < PAIRS; ++pair)
+    stage_columns((__local float *)(queries + pair * HEAD_DIM * PAIR), PAIR_ROWS, HEAD_DIM, query, query_base,
+                  query_row_stride, tile.row_base + tile.first_row + pair * PAIR_ROWS,
+                  tile.rows - pair * PAIR_ROWS ORDER);
   for (int v = 0; v < ROW_VECTORS; ++v) {
     row_max[v] = -INFINITY;
     row_sum[v] = 0.0f;

@@ -12,6 +12,9 @@
 //   OWNER_QUERIES 1   own: Q, dO    other: K, V     writes dQ
 //   OWNER_QUERIES 0   own: K, V     other: Q, dO    writes dK, dV; block masks are transposed
 //
+// With STORES, which only keys' owner has, g goes to memory too, and attention/query_gradient.hopper.clh makes dQ of it:
+// five products, for 2 bytes a pair written and read.
+//
 // Groups live as long as the kernel; each takes its items, an own tile each, from a schedule that the host has balanced.
 // Barriers in local memory say which slots are full and which are empty:
 //
@@ -26,7 +29,7 @@
 // Rows beyond a tensor read as zeros. LSE and delta as that file writes them.
 //
 // Work-group (128 * (1 + CONSUMERS), 1, 1). Local memory: OWN_SLOTS pairs of own tiles, STAGES pairs of other tiles, LSE
-// and delta beside the tiles of queries, then barriers and what warp 0 tells the others about items and tiles.
+// and delta beside them if they are queries, then barriers and what warp 0 tells the others about items and tiles.
 //
 // Tunables: see attention/gradients.hopper.clh.
 //
@@ -34,7 +37,7 @@
 // pattern words run along the other side; what the mask hides is finite; lengths at most 2^30.
 //
 // Program parts: common/storage.clh, attention/common.clh, hopper/instructions.hopper.clh,
-// attention/gradients.hopper.clh, attention/gradient_maps.hopper.clh, this file.
+// attention/gradients.hopper.clh, attention/gradient_maps.hopper.clh, attention/query_gradient.hopper.clh, this file.
 //
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: gradients.hopper.clh
@@ -42,6 +45,8 @@
 // Check: -D OWNER_QUERIES=0
 // Check: -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128 -D CONSUMERS=2 -D OTHER_TILE=80
 // Check: -D OWNER_QUERIES=0 -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128
+// Check: -D OWNER_QUERIES=0 -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128 -D STORES=1
+// Check: -D OWNER_QUERIES=0 -D STORES=1
 // Check: -D MASK=2 -D HEAD_DIM=128 -D VALUE_DIM=128 -D CONSUMERS=1 -D STAGES=2
 // Check: -D MASK=2 -D HAS_PATTERNS=0 -D CONSUMERS=3
 // Check: -D OWNER_QUERIES=0 -D MASK=2
@@ -54,10 +59,9 @@
 #define STAGE_BASE (OWN_SLOTS * 2 * OWN_BYTES)
 #define STAGE_BYTES (2 * OTHER_BYTES)
 #define ROW_BASE (STAGE_BASE + STAGES * STAGE_BYTES)
-// LSE of a tile of queries, then delta.
-#define ROW_TILE OWN(OWN_TILE, OTHER_TILE)
-#define ROW_BYTES (2 * ROW_TILE * 4)
-#define BARRIER_BASE (ROW_BASE + OWN(OWN_SLOTS, STAGES) * ROW_BYTES)
+// LSE of a tile of other queries, then delta.
+#define ROW_BYTES OTHER(2 * OTHER_TILE * 4, 0)
+#define BARRIER_BASE (ROW_BASE + STAGES * ROW_BYTES)
 #define BARRIER(ring, slot) (base + BARRIER_BASE + 8 * ((ring) + (slot)))
 #define OWN_FULL(slot) BARRIER(0, slot)
 #define OWN_EMPTY(slot) BARRIER(OWN_SLOTS, slot)
@@ -67,13 +71,21 @@
 #define BARRIERS (3 * OWN_SLOTS + 2 * STAGES)
 // Three words an item: tiles of the other side (-1: no item comes any more), first own row, own head in the batch.
 #define ITEM_WORD(slot, word) (BARRIER(BARRIERS, 0) + 16 * (slot) + 4 * (word))
-// Five words a tile of the other side: how many follow one another for one head of queries, this one included, and in
-// how many of these pairs may have to be hidden; first row, pattern or -1, place of the first row in its block.
+// Six words a tile of the other side: how many follow one another for one head of queries, this one included, and in
+// how many of these pairs may have to be hidden; first row, pattern or -1, place of the first row in its block;
+// number of the tile of pair gradients of the first warpgroup.
 #define TILE_WORD(slot, word) (ITEM_WORD(OWN_SLOTS, 0) + 32 * (slot) + 4 * (word))
 #define LOCAL_BYTES (BARRIER_BASE + 8 * BARRIERS + 16 * OWN_SLOTS + 32 * STAGES)
 
-// Whether there are tiles with hidden pairs. Queries behind the last need no hiding.
-#define HIDES (OWNER_QUERIES || MASK == MASK_CAUSAL || (MASK == MASK_BLOCKS && HAS_PATTERNS))
+#if STORES
+#define FIRST_HEAD first_head
+#else
+#define FIRST_HEAD 0
+#endif
+
+// Whether there are tiles with hidden pairs. Queries behind the last need no hiding, and
+// keys there only if what they weigh is stored.
+#define HIDES (OWNER_QUERIES || STORES || MASK == MASK_CAUSAL || (MASK == MASK_BLOCKS && HAS_PATTERNS))
 
 // A place in a ring of slots, with the parity of its round.
 typedef struct {
@@ -97,10 +109,12 @@ static inline void advance(ring_t *ring, const int slots)
 #define PATTERN_ARGUMENTS
 #endif
 
+#if HIDES
 // Hides pairs of one tile.
-static inline void hide(float scores[PAIRS], const uint base, const int slot, const int own_row, const int limit[2],
-                        const int first_column PATTERN_PARAMETERS)
+static inline void hide(float scores[PAIRS], const uint base, const int own_slot, const int slot, const int row,
+                        const int first_column, const int query_length, const int key_length PATTERN_PARAMETERS)
 {
+  const int own_row = load_local(ITEM_WORD(own_slot, 1)) + row;
 #if MASK == MASK_BLOCKS && HAS_PATTERNS
   const int pattern = load_local(TILE_WORD(slot, 3));
   if (pattern >= 0) {
@@ -116,12 +130,35 @@ static inline void hide(float scores[PAIRS], const uint base, const int slot, co
     hide_unset(scores, words);
   }
 #endif
-#if OWNER_QUERIES || MASK == MASK_CAUSAL
+#if OWNER_QUERIES || STORES || MASK == MASK_CAUSAL
   const int first = load_local(TILE_WORD(slot, 2)) + first_column;
-  const int limit_in_tile[2] = {limit[0] - first, limit[1] - first};
-  hide_beyond(scores, limit_in_tile);
+  int limit[2];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int at = own_row + 8 * r;
+#if OWNER_QUERIES
+    limit[r] = (MASK == MASK_CAUSAL ? min(at + key_length - query_length + 1, key_length) : key_length) - first;
+#else
+    limit[r] = at >= key_length ? OTHER_TILE : (MASK == MASK_CAUSAL ? at + query_length - key_length - first : 0);
+#endif
+  }
+  hide_beyond(scores, limit);
 #endif
 }
+#endif
+
+#if STORES
+// Stores what a work-item has of the tile of pair gradients of a number. It asks anew who it is: what is computed from
+// that would take registers all the while.
+static inline void store_pair_gradients(__global uint *pair_gradients, const uint number, const uint weights[WEIGHTS])
+{
+  const uint item = local_item() & 127;
+  __global uint *words = pair_gradients + ((ulong)number * PAIR_TILE_WORDS + item / 32 * 512 + item % 32);
+#pragma unroll
+  for (int i = 0; i < WEIGHTS; ++i)
+    words[i % 2 * 256 + i / 2 * 32] = weights[i];
+}
+#endif
 
 // Puts sums, times a factor, where a warpgroup's own rows were.
 static inline void hand_over(const uint place, const float sums[SUMS], const float factor)
@@ -146,6 +183,10 @@ void tilecl_attention_backward_hopper(
     const int query_length, const int key_length, const int query_heads, const int head_ratio, const int own_tiles,
     const ulong delta_offset, const int pitch,  // of rows
     const float scale, const float exponent_scale  // of scores, and of exponents of 2
+#if STORES
+    , __global uint *pair_gradients, const int query_tiles, const int key_tiles,  // of 64, in pair_gradients
+    const int first_head  // of keys, in the batch, whose are the first items
+#endif
     MASK_PARAMETERS)
 {
   GROUPS_AT_ONCE(GROUPS_PER_UNIT);
@@ -186,7 +227,7 @@ void tilecl_attention_backward_hopper(
         acquire_map(map + 128 * i);
       for (int i = schedule[group]; i < schedule[group + 1]; ++i) {
         const int tiles = items[2 * i + 1];
-        const int head_number = items[2 * i] / own_tiles;
+        const int head_number = items[2 * i] / own_tiles + FIRST_HEAD;
         const int first_own = items[2 * i] % own_tiles * OWN_TILE;
         const int own_heads = OWN(query_heads, query_heads / head_ratio);
         const int batch = head_number / own_heads;
@@ -194,12 +235,15 @@ void tilecl_attention_backward_hopper(
         // Tiles of the other side do not wait until the slot of the own ones is free, as long as there is room.
         int own_turn = OWN_SLOTS > 1 ? 0 : min(STAGES, tiles) - 1;
         for (int member = 0; member < OWN(1, head_ratio); ++member) {
-          const int head = OWN(own_head, own_head * head_ratio + member);
-          const int other_head = OTHER(head, own_head / head_ratio);
-          const ulong rows_of_head = (batch * (ulong)query_heads + head) * (ulong)pitch;
+#if OWNER_QUERIES
+          const int other_head = own_head / head_ratio;
+#else
+          const int other_head = own_head * head_ratio + member;
+          const ulong rows_of_head = (batch * (ulong)query_heads + other_head) * (ulong)pitch;
+#endif
           // Tiles from `tile` on, `count` of them; of the first `cut` some pairs may have to be hidden.
 #if MASK == MASK_BLOCKS
-          const int block_row = MASK_ROW(batch, head) + first_own / query_block;
+          const int block_row = MASK_ROW(batch, OWN(own_head, other_head)) + first_own / query_block;
           const int first_entry = row_offsets[block_row];
           int entry = row_offsets[block_row + 1] - 1;
           const int count = (entry + 1 - first_entry) * (key_block / OTHER_TILE);
@@ -228,12 +272,14 @@ void tilecl_attention_backward_hopper(
 #if MASK == MASK_CAUSAL
           const int diagonal = key_length - query_length;
           int tile = max(first_own - diagonal, 0) / OTHER_TILE;
-          const int cut = CEIL_DIV(max(first_own + OWN_TILE - 1 - diagonal, 0), OTHER_TILE) - tile;
+          const int count = end - tile;
+          const int diagonal_tiles = CEIL_DIV(max(first_own + OWN_TILE - 1 - diagonal, 0), OTHER_TILE) - tile;
 #else
           int tile = 0;
-          const int cut = 0;
+          const int count = end;
+          const int diagonal_tiles = 0;
 #endif
-          const int count = end - tile;
+          const int cut = STORES && first_own + OWN_TILE > key_length ? count : diagonal_tiles;
 #endif
           for (int j = 0; j < count; ++j) {
             if (own_turn-- == 0) {
@@ -241,7 +287,7 @@ void tilecl_attention_backward_hopper(
               store_local(ITEM_WORD(own.slot, 0), (uint)tiles);
               store_local(ITEM_WORD(own.slot, 1), (uint)first_own);
               store_local(ITEM_WORD(own.slot, 2), (uint)head_number);
-              barrier_expect(OWN_FULL(own.slot), 2 * OWN_BYTES + OWN(ROW_BYTES, 0));
+              barrier_expect(OWN_FULL(own.slot), 2 * OWN_BYTES);
               const uint place = base + own.slot * 2 * OWN_BYTES;
 #pragma unroll 1
               for (int w = 0; w < CONSUMERS; ++w) {
@@ -249,12 +295,6 @@ void tilecl_attention_backward_hopper(
                 load_tile(place + OWN_BYTES + w * WARPGROUP_BYTES, map + 128, first_own + w * 64, own_head, batch,
                           OWN_FULL(own.slot));
               }
-#if OWNER_QUERIES
-              const uint row_place = base + ROW_BASE + own.slot * ROW_BYTES;
-              const ulong row_source = (ulong)(rows + rows_of_head + first_own);
-              load_bytes(row_place, row_source, ROW_BYTES / 2, OWN_FULL(own.slot));
-              load_bytes(row_place + ROW_BYTES / 2, row_source + 4 * delta_offset, ROW_BYTES / 2, OWN_FULL(own.slot));
-#endif
               advance(&own, OWN_SLOTS);
             }
             barrier_wait(OTHER_EMPTY(at.slot), at.phase ^ 1);
@@ -274,7 +314,11 @@ void tilecl_attention_backward_hopper(
             const int first_other = OWN(tile--, tile++) * OTHER_TILE;
 #endif
             store_local(TILE_WORD(at.slot, 2), (uint)first_other);
-            barrier_expect(OTHER_FULL(at.slot), STAGE_BYTES + OTHER(ROW_BYTES, 0));
+#if STORES
+            const int tile_row = ((head_number - first_head) * head_ratio + member) * key_tiles + first_own / 64;
+            store_local(TILE_WORD(at.slot, 5), (uint)(tile_row * query_tiles + first_other / 64));
+#endif
+            barrier_expect(OTHER_FULL(at.slot), STAGE_BYTES + ROW_BYTES);
             const uint place = base + STAGE_BASE + at.slot * STAGE_BYTES;
             load_tile(place, map + 256, first_other, other_head, batch, OTHER_FULL(at.slot));
             load_tile(place + OTHER_BYTES, map + 384, first_other, other_head, batch, OTHER_FULL(at.slot));
@@ -315,7 +359,7 @@ void tilecl_attention_backward_hopper(
     } else if (warp == 2) {
       for (int i = schedule[groups] + group; i < schedule[groups + 1]; i += groups) {
         const int first_own = items[2 * i] % own_tiles * OWN_TILE;
-        const ulong first_row = (ulong)(items[2 * i] / own_tiles) * own_length + first_own;
+        const ulong first_row = (ulong)(items[2 * i] / own_tiles + FIRST_HEAD) * own_length + first_own;
         const int words = min(OWN_TILE, own_length - first_own) * (HEAD_DIM / 2);
         for (int w = thread % 32; w < words; w += 32) {
           ((__global uint *)(head_gradient + first_row * HEAD_DIM))[w] = 0;
@@ -370,9 +414,24 @@ void tilecl_attention_backward_hopper(
   start_sums(value_sums, value_weights, OTHER_VALUES(at.slot))
 #endif
 #if HIDES
-#define HIDE() hide(scores, base, at.slot, first_own + row, limit, first_column PATTERN_ARGUMENTS)
+#define HIDE() \
+  hide(scores, base, own.slot, at.slot, row, first_column, query_length, key_length PATTERN_ARGUMENTS)
 #else
 #define HIDE()
+#endif
+
+#if STORES && HEAD_DIM == 128
+// There are no registers for weights on their way and exponentials at a time.
+#define AWAIT_SCORES() WAIT_PRODUCT(1)
+#else
+#define AWAIT_SCORES() WAIT_PRODUCT(2)
+#endif
+
+#if STORES
+#define STORE_PAIR_GRADIENTS() \
+  store_pair_gradients(pair_gradients, load_local(TILE_WORD(before, 5)) + warpgroup * query_tiles, weights)
+#else
+#define STORE_PAIR_GRADIENTS()
 #endif
 
 // One tile, whose P is there, and P of the next. Under way are this tile's products, and what the tile before adds to
@@ -389,6 +448,7 @@ void tilecl_attention_backward_hopper(
   weigh_products(products, scores, DELTA);                                    \
   pack(weights, products);                                                    \
   before = at.slot;                                                           \
+  STORE_PAIR_GRADIENTS();                                                     \
   advance(&at, STAGES);                                                       \
   if (!(is_last)) {                                                           \
     barrier_wait(OTHER_FULL(at.slot), at.phase);                              \
@@ -397,7 +457,7 @@ void tilecl_attention_backward_hopper(
   start_sums(head_sums, weights, OTHER_HEADS(before));                        \
   if (!(is_last)) {                                                           \
     start_pairs(products, OWN_VALUES, OTHER_VALUES(at.slot));                 \
-    WAIT_PRODUCT(2);                                                          \
+    AWAIT_SCORES();                                                           \
     SETTLE_PAIRS(scores);                                                     \
     if (cuts_next) {                                                          \
       HIDE();                                                                 \
@@ -410,20 +470,12 @@ void tilecl_attention_backward_hopper(
       int tiles_left = load_local(ITEM_WORD(own.slot, 0));
       if (tiles_left < 0)
         break;
-#if HIDES
-      const int first_own = load_local(ITEM_WORD(own.slot, 1));
-#if MASK == MASK_CAUSAL
-      const int beyond = first_own + row + OWN(key_length - query_length + 1, query_length - key_length);
-      const int limit[2] = {OWN(min(beyond, key_length), beyond), OWN(min(beyond + 8, key_length), beyond + 8)};
-#else
-      const int limit[2] = {key_length, key_length};
-#endif
-#endif
 #if OWNER_QUERIES
-      const uint row_place = base + ROW_BASE + own.slot * ROW_BYTES + 4 * row;
-      const float lse[2] = {as_float(load_local(row_place)), as_float(load_local(row_place + 32))};
-      const float delta[2] = {as_float(load_local(row_place + ROW_BYTES / 2)),
-                              as_float(load_local(row_place + ROW_BYTES / 2 + 32))};
+      __global const float *own_row =
+          rows + (ulong)load_local(ITEM_WORD(own.slot, 2)) * (ulong)pitch +
+          (ulong)(load_local(ITEM_WORD(own.slot, 1)) + row);
+      const float lse[2] = {own_row[0], own_row[8]};
+      const float delta[2] = {own_row[delta_offset], own_row[delta_offset + 8]};
 #endif
 #pragma unroll
       for (int i = 0; i < SUMS; ++i) {

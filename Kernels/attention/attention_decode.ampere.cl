@@ -63,9 +63,11 @@
 #define SUM_PITCH (16 * CHANNEL_TILES + 4)
 #define STATE_FLOATS (2 * WARPS * COLUMNS)
 #define SUM_FLOATS (WARPS * 8 * SUM_PITCH)
-#define MERGE_FLOATS (2 * MOST_SPLITS * COLUMNS)
+#define MERGE_FLOATS (2 * MOST_SPLITS * COLUMNS + 5 * WORK_ITEMS)
 #define LOCAL_BYTES LARGER(WARPS *RING_BYTES, 4 * LARGER(STATE_FLOATS + SUM_FLOATS, MERGE_FLOATS) + 16)
 #define MOST_SPLITS 128
+// Parts that a work-item loads at once when they are added up.
+#define MERGE_LOADS 8
 
 #define LN_2 0.6931471805599453f
 #define LOG2_E 1.4426950408889634f
@@ -74,15 +76,16 @@
 
 // A tile of K or V, of which rows from `end` on are zeros, copied by one warp.
 static inline void copy_tile(const uint target, const int chunks, const int channels, __global const storage_t *source,
-                             const ulong row_stride, const int first, const int end, const int lane)
+                             const ulong row_stride, const int first, const int end, const int lane,
+                             const ulong policy)
 {
 #pragma unroll
   for (int i = 0; i < KEY_TILE * chunks / 32; ++i) {
     const int row = (32 * i + lane) / chunks;
     const int chunk = (32 * i + lane) % chunks;
     const int exists = (first + row < end) & (8 * chunk < channels);
-    copy_chunk(target + tile_place(chunks, row, chunk), source + (exists ? (first + row) * row_stride + 8 * chunk : 0),
-               exists);
+    copy_chunk_once(target + tile_place(chunks, row, chunk),
+                    source + (exists ? (first + row) * row_stride + 8 * chunk : 0), exists, policy);
   }
 }
 
@@ -225,8 +228,10 @@ void tilecl_attention_decode(
   columns.first_head = (ulong)sequence.batch * key_heads * head_ratio + columns.head;
   columns.first_row = sequence.first_query;
   const int all_tiles = sequence.queries > 0 && columns.count > 0 ? CEIL_DIV(sequence.keys, KEY_TILE) : 0;
-  const int first_tile = (int)((long)all_tiles * split / splits) + warp;
-  const int end_tile = (int)((long)all_tiles * (split + 1) / splits);
+  const int share = all_tiles / splits;
+  const int longer = all_tiles % splits;  // as many parts, the first ones, have one tile more
+  const int first_tile = split * share + min(split, longer) + warp;
+  const int end_tile = (split + 1) * share + min(split + 1, longer);
   const int my_tiles = CEIL_DIV(max(end_tile - first_tile, 0), WARPS);
 
   __global const storage_t *keys =
@@ -234,17 +239,19 @@ void tilecl_attention_decode(
   __global const storage_t *values = value + value_offset + sequence.batch * value_batch_stride +
                                      head * value_head_stride + sequence.first_key * value_row_stride;
   const uint ring = LOCAL_ADDRESS(memory) + warp * RING_BYTES;
+  const ulong policy = read_once();
 
   // K and V of a tile follow each other through the ring; copy c is half c % 2 of the warp's tile c / 2.
-#define COPY(c, slot)                                                                                              \
-  if ((c) / 2 < my_tiles) {                                                                                        \
-    const int first = (first_tile + (c) / 2 * WARPS) * KEY_TILE;                                                   \
-    if ((c) % 2 == 0)                                                                                              \
-      copy_tile(ring + (slot) * SLOT_BYTES, 2 * DEPTHS, HEAD_DIM, keys, key_row_stride, first, sequence.keys, lane); \
-    else                                                                                                           \
-      copy_tile(ring + (slot) * SLOT_BYTES, 2 * CHANNEL_TILES, VALUE_DIM, values, value_row_stride, first,         \
-                sequence.keys, lane);                                                                              \
-  }                                                                                                                \
+#define COPY(c, slot)                                                                                      \
+  if ((c) / 2 < my_tiles) {                                                                                \
+    const int first = (first_tile + (c) / 2 * WARPS) * KEY_TILE;                                           \
+    const uint target = ring + (slot) * SLOT_BYTES;                                                        \
+    if ((c) % 2 == 0)                                                                                      \
+      copy_tile(target, 2 * DEPTHS, HEAD_DIM, keys, key_row_stride, first, sequence.keys, lane, policy);    \
+    else                                                                                                   \
+      copy_tile(target, 2 * CHANNEL_TILES, VALUE_DIM, values, value_row_stride, first, sequence.keys, lane, \
+                policy);                                                                                   \
+  }                                                                                                        \
   COMMIT_COPIES()
 #pragma unroll
   for (int c = 0; c < SLOTS - 1; ++c) {
@@ -385,7 +392,7 @@ void tilecl_attention_decode(
   // The warps agree on a reference for each column.
   __local float *warp_states = (__local float *)memory;
   __local float *warp_sums = warp_states + STATE_FLOATS;
-  barrier(CLK_LOCAL_MEM_FENCE);
+  MEET_GROUP();
 #pragma unroll
   for (int n = 0; n < COLUMN_TILES; ++n)
 #pragma unroll
@@ -400,7 +407,7 @@ void tilecl_attention_decode(
         target[1] = sum;
       }
     }
-  barrier(CLK_LOCAL_MEM_FENCE);
+  MEET_GROUP();
   const ulong part_base = (ulong)group * COLUMNS;
 #pragma unroll
   for (int n = 0; n < COLUMN_TILES; ++n) {
@@ -412,13 +419,15 @@ void tilecl_attention_decode(
         exponent = fmax(exponent, warp_states[2 * (w * COLUMNS + 8 * n + column)]);
       const float factor = exponent == -INFINITY ? 0.0f : fast_exp2(state.maximum[n][e] * scale - exponent);
       __local float *target = warp_sums + (warp * 8 + column) * SUM_PITCH + lane / 4;
+      if (8 * n + column < columns.count) {
 #pragma unroll
-      for (int m = 0; m < CHANNEL_TILES; ++m) {
-        target[16 * m] = outputs[m][n][e] * factor;
-        target[16 * m + 8] = outputs[m][n][2 + e] * factor;
+        for (int m = 0; m < CHANNEL_TILES; ++m) {
+          target[16 * m] = outputs[m][n][e] * factor;
+          target[16 * m + 8] = outputs[m][n][2 + e] * factor;
+        }
       }
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
+    MEET_GROUP();
     for (int i = thread; i < 8 * (VALUE_DIM / 4); i += WORK_ITEMS) {
       const int column = i / (VALUE_DIM / 4);
       const int channel = i % (VALUE_DIM / 4) * 4;
@@ -444,7 +453,7 @@ void tilecl_attention_decode(
       }
     }
     if (n < COLUMN_TILES - 1)
-      barrier(CLK_LOCAL_MEM_FENCE);
+      MEET_GROUP();
   }
   if (splits == 1)
     return;
@@ -452,39 +461,74 @@ void tilecl_attention_decode(
   // The last group of these columns has everything before it.
   __local uint *is_last = (__local uint *)(memory + LOCAL_BYTES - 4);
   const int tiles_of_part = column_tiles * key_heads;
-  barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+  MEET_GROUP();
   if (thread == 0) {
     __global uint *counter = counters + (ulong)number * tiles_of_part + group % tiles_of_part;
     *is_last = count_up(counter) == (uint)splits - 1;
     if (*is_last)
       *counter = 0;
   }
-  barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
-  if (!*is_last)
+  MEET_GROUP();
+  if (!*is_last || columns.count <= 0)
     return;
   const ulong first_row = (ulong)(group - split * tiles_of_part) * COLUMNS;
   const ulong row_step = (ulong)tiles_of_part * COLUMNS;
   __local float2 *exponents = (__local float2 *)memory;  // and sums
-  for (int i = thread; i < splits * COLUMNS; i += WORK_ITEMS)
-    if (i % COLUMNS < columns.count)
-      exponents[i] = *(__global const float2 *)(states + 2 * (first_row + i / COLUMNS * row_step + i % COLUMNS));
-  barrier(CLK_LOCAL_MEM_FENCE);
-  for (int i = thread; i < columns.count * (VALUE_DIM / 4); i += WORK_ITEMS) {
-    const int column = i / (VALUE_DIM / 4);
-    const int channel = i % (VALUE_DIM / 4) * 4;
+  __local float4 *team_totals = (__local float4 *)(exponents + MOST_SPLITS * COLUMNS);
+  __local float *team_sums = (__local float *)(team_totals + WORK_ITEMS);
+  // Where there are more work-items than elements, teams of them take parts in turn. All waits are for loads from global
+  // memory, so as many as possible are on their way at once.
+  const int elements = columns.count * (VALUE_DIM / 4);
+  const int width = min(elements, WORK_ITEMS);
+  const int teams = WORK_ITEMS / width;
+  const int team = thread / width;
+  for (int first = 0; first < elements; first += width) {
+    const int element = first + thread % width;
+    const bool works = team < teams && element < elements;
+    const int column = works ? element / (VALUE_DIM / 4) : 0;
+    const int channel = works ? element % (VALUE_DIM / 4) * 4 : 0;
+    const int end = works ? splits : 0;
     __global const float *from = parts + (first_row + column) * VALUE_DIM + channel;
+    float4 loaded[MERGE_LOADS];
+#define LOAD_PARTS(p)                                                                              \
+  _Pragma("unroll") for (int i = 0; i < MERGE_LOADS; ++i)                                          \
+    if ((p) + i * teams < end)                                                                     \
+      loaded[i] = *(__global const float4 *)(from + ((p) + i * teams) * row_step * VALUE_DIM)
+    LOAD_PARTS(team);
+    if (first == 0) {
+      for (int i = thread; i < splits * COLUMNS; i += WORK_ITEMS)
+        if (i % COLUMNS < columns.count)
+          exponents[i] = *(__global const float2 *)(states + 2 * (first_row + i / COLUMNS * row_step + i % COLUMNS));
+    }
+    MEET_GROUP();
     float exponent = -INFINITY;
     for (int p = 0; p < splits; ++p)
       exponent = fmax(exponent, exponents[p * COLUMNS + column].x);
     float sum = 0.0f;
     float4 total = 0.0f;
-#pragma unroll 8
-    for (int p = 0; p < splits; ++p) {
-      const float2 its = exponents[p * COLUMNS + column];
-      const float weight = exponent == -INFINITY ? 0.0f : fast_exp2(its.x - exponent);
-      sum += its.y * weight;
-      total += *(__global const float4 *)(from + p * row_step * VALUE_DIM) * weight;
+    for (int p = team; p < end; p += MERGE_LOADS * teams) {
+      if (p > team) {
+        LOAD_PARTS(p);
+      }
+#pragma unroll
+      for (int i = 0; i < MERGE_LOADS; ++i)
+        if (p + i * teams < end) {
+          const float2 its = exponents[(p + i * teams) * COLUMNS + column];
+          const float weight = exponent == -INFINITY ? 0.0f : fast_exp2(its.x - exponent);
+          sum += its.y * weight;
+          total += loaded[i] * weight;
+        }
     }
-    finish(&columns, column, channel, exponent, sum, total, output, lse, query_length SINK_ARGUMENTS);
+    if (teams > 1) {
+      team_totals[thread] = total;
+      team_sums[thread] = sum;
+      MEET_GROUP();
+      for (int t = 1; t < teams && team == 0; ++t) {
+        total += team_totals[t * width + thread];
+        sum += team_sums[t * width + thread];
+      }
+    }
+    if (works && team == 0)
+      finish(&columns, column, channel, exponent, sum, total, output, lse, query_length SINK_ARGUMENTS);
   }
 }

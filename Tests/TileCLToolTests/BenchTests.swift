@@ -96,35 +96,64 @@ struct BenchTests {
   }
 }
 
-@Suite("tilecl selftest --all-variants")
-struct VariantReportTests {
-  @Test("Every row of the kernel table, and every size, is a choice")
+@Suite("tilecl selftest --all-variants", .serialized)
+struct VariantSweepTests {
+  @Test("Every row of the kernel table, and every size, is forced")
   func choices() {
-    let choices = VariantChoice.all
-    #expect(Set(choices).count == choices.count)
+    let sweeps = VariantSweep.all
+    #expect(Set(sweeps.map(\.variant)) == Set(KernelTable.rows.map(\.name)))
+    #expect(sweeps.count == Set(sweeps.map(\.variant)).count)
     for row in KernelTable.rows {
-      #expect(choices.contains(VariantChoice(variant: row.name, tuning: nil)))
-      for tuning in row.tunings { #expect(choices.contains(VariantChoice(variant: row.name, tuning: tuning))) }
+      #expect(sweeps.contains { $0.variant == row.name && Set(row.tunings).isSubset(of: $0.tunings) })
     }
+  }
+
+  private func reports(_ cases: [ConformanceCase]) throws -> [VariantReport] {
+    var reports: [VariantReport] = []
+    for sweep in VariantSweep.all {
+      try sweep.run(
+        cases, engine: { try ToolSettings().engine(nil, variant: $0, tuning: $1) }, outcome: { _ in },
+        report: { reports.append($0) })
+    }
+    return reports
   }
 
   @Test("What the device cannot run is said, not failed", .enabled(if: TestEngines.hasOpenCL))
   func reports() throws {
-    let wrong = ConformanceCase(operation: .attention, name: "wrong") { engine in
+    let isPortable = ConformanceCase(operation: .attention, name: "is portable") { engine in
       [.exact("variant", candidate: [engine.context?.environment.variant], expected: ["portable"])]
     }
-    let other = ConformanceCase(operation: .quantizedMatmul, name: "other") { _ in [] }
-    for choice in VariantChoice.all {
-      let report = try VariantReport(choice, [wrong, other], device: nil, ToolSettings()) { _ in }
+    let empty = ConformanceCase(operation: .quantizedMatmul, name: "empty") { _ in [] }
+    for report in try reports([isPortable, empty]) {
       #expect(report.objection == nil || report.passed + report.failed == 0)
-      if choice.variant == "portable" {
+      if report.variant == "portable" {
         #expect(report.objection == nil)
         #expect(report.passed == 1)
         #expect(report.failed == 1, "no comparison is no pass")
       } else if report.objection == nil {
+        #expect(report.tuning == nil, "no case makes a plan that sizes could fit")
         #expect(report.failed == 1, "the case sees the variant that is forced")
         #expect(report.text.hasPrefix("FAIL"))
       }
+    }
+  }
+
+  @Test("Sizes are forced on the cases that they fit", .enabled(if: TestEngines.hasOpenCL))
+  func sizes() throws {
+    let isAsForced = ConformanceCase(operation: .attention, name: "is as forced") { engine in
+      let plan = try engine.makePlan(AttentionDescriptor(queryHeads: 1, queryLength: 64, headDimension: 64))
+      let forced = engine.context?.environment.tuning
+      return [.exact("sizes", candidate: [forced ?? plan.tuning], expected: [plan.tuning])]
+    }
+    let reports = try reports([isAsForced])
+    #expect(reports.allSatisfy { $0.failed == 0 })
+    for sweep in VariantSweep.all {
+      let own = reports.filter { $0.variant == sweep.variant }
+      guard own.contains(where: { $0.objection == nil && $0.tuning == nil }), !sweep.tunings.isEmpty else { continue }
+      #expect(own.count == 1 + sweep.tunings.count)
+    }
+    if TestEngines.openCL?.context?.probes.avx512.isPresent == true {
+      #expect(reports.contains { $0.variant == "avx512" && $0.tuning != nil && $0.passed == 1 })
     }
   }
 }

@@ -12,6 +12,12 @@ import TileCLTestSupport
     let error = #expect(throws: (any Error).self) { try TileCLTool.parseAsRoot(["selftest", "--op", "convolution"]) }
     #expect(error.map { TileCLTool.fullMessage(for: $0).contains("attention") } == true)
     #expect(throws: Never.self) { try TileCLTool.parseAsRoot(["selftest", "--op", "attention", "--small"]) }
+    for shard in ["0/3", "4/3", "1/0", "1", "a/b", "1/2/3", "-1/-1"] {
+      #expect(Shard(argument: shard) == nil)
+      #expect(throws: (any Error).self) { try TileCLTool.parseAsRoot(["selftest", "--shard", shard]) }
+    }
+    let shards = (1...3).compactMap { Shard(argument: "\($0)/3") }
+    #expect((0..<7).map { index in shards.map { $0.contains(index) } }.allSatisfy { $0.count { $0 } == 1 })
   }
 
   @Test func aFilterThatMatchesNothingIsAnError() throws {

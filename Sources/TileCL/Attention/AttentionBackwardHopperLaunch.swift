@@ -5,13 +5,22 @@ package import TileCLRuntime
 /// The Hopper kernels of attention's gradients, compiled, with the buffers of their masks and schedules.
 package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
   package let kernelDescriptor: AttentionBackwardHopperDescriptor
-  private let queries: AttentionBackwardHopperSide
   private let keys: AttentionBackwardHopperSide
+  private let queries: Queries
+  private let rowKernel: Kernel
   private let problem: AttentionDescriptor
   private let context: Context
   /// LSE and delta of a head, with room for tiles that reach beyond its queries.
   private let pitch: Int
   private let rowByteCount: Int
+
+  /// How the gradients of queries are computed.
+  private enum Queries: Sendable {
+    /// From scores of their own.
+    case side(AttentionBackwardHopperSide)
+    /// From what the keys' kernel has stored; with the schedules of its parts.
+    case stored(AttentionPairGradients, Kernel, [AttentionBackwardHopperSide.Part])
+  }
 
   /// - Parameters:
   ///   - problem: One that ``AttentionBackwardHopperDescriptor`` has no objection to.
@@ -19,11 +28,34 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
   package init(_ problem: AttentionDescriptor, variant: KernelVariant, on context: Context) throws {
     self.problem = problem
     self.context = context
-    kernelDescriptor = AttentionBackwardHopperDescriptor(problem, tuning: context.environment.tuning)
-    queries = try AttentionBackwardHopperSide(
-      problem, owner: .queries, descriptor: kernelDescriptor, variant: variant, on: context)
+    let descriptor = AttentionBackwardHopperDescriptor(problem, tuning: context.environment.tuning)
+    kernelDescriptor = descriptor
+    let tiles = descriptor.tiles
+    let keyProgram = try context.program(descriptor.source(variant, tiles.keys, owner: .keys))
+    rowKernel = try keyProgram.kernel("tilecl_attention_gradient_rows")
+    var keyParts = [0..<problem.batch * problem.keyValueHeads]
+    if let side = tiles.queries {
+      let program = try context.program(descriptor.source(variant, side, owner: .queries))
+      queries = .side(
+        try AttentionBackwardHopperSide(
+          problem, owner: .queries, tiles: side, program: program, parts: [0..<problem.batch * problem.queryHeads],
+          on: context))
+    } else {
+      guard let pairs = AttentionPairGradients(problem) else {
+        throw TileCLError(
+          .limitExceeded, "gradients of pairs of a head need more memory than there may be", argument: "queryLength")
+      }
+      keyParts = pairs.parts
+      let parts = try pairs.parts.map { heads in
+        let schedule = pairs.schedule(problem, part: heads, groupLimit: context.device.capabilities.computeUnits)
+        return AttentionBackwardHopperSide.Part(
+          heads: heads.lowerBound * problem.headRatio..<heads.upperBound * problem.headRatio,
+          schedule: try context.makeBuffer(copying: schedule.words), groups: schedule.groups)
+      }
+      queries = .stored(pairs, try keyProgram.kernel("tilecl_attention_query_gradient_hopper"), parts)
+    }
     keys = try AttentionBackwardHopperSide(
-      problem, owner: .keys, descriptor: kernelDescriptor, variant: variant, on: context)
+      problem, owner: .keys, tiles: tiles.keys, program: keyProgram, parts: keyParts, on: context)
     let block = problem.mask.blockMasks?.masks[0].queryBlock ?? 64
     pitch = (problem.queryLength + block - 1) / block * block + 256
     rowByteCount = try checkedProduct(
@@ -38,8 +70,11 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
 
   package var tuning: String { kernelDescriptor.tiles.name }
 
-  /// LSE and delta, and twelve tensor maps.
-  package var workspaceByteCount: Int { rowByteCount + 2 * Self.mapByteCount }
+  /// LSE and delta, twelve tensor maps, and what is stored of pairs.
+  package var workspaceByteCount: Int {
+    guard case .stored(let pairs, _, _) = queries else { return rowByteCount + 2 * Self.mapByteCount }
+    return rowByteCount + Self.mapByteCount + pairs.byteCount
+  }
 
   private static let mapByteCount = 6 * 128
 
@@ -56,50 +91,96 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     let rows = try context.makeBuffer(byteCount: rowByteCount)
     let heads = problem.batch * problem.queryHeads
     let items = 256
-    let rowEvent = try context.queue.launch(
-      queries.rowKernel, global: [(heads * pitch + items - 1) / items * items], local: [items],
-      try lse.kernelArgumentAndOffset + [
-        .buffer(delta), .element(heads), .int32(Int32(clamping: problem.queryLength)), .int32(Int32(clamping: pitch)),
-        .buffer(rows),
-      ])
+    var events = [
+      try context.queue.launch(
+        rowKernel, global: [(heads * pitch + items - 1) / items * items], local: [items],
+        try lse.kernelArgumentAndOffset + [
+          .buffer(delta), .element(heads), .int32(Int32(clamping: problem.queryLength)),
+          .int32(Int32(clamping: pitch)), .buffer(rows),
+        ])
+    ]
     let ofQueries = [inputs.query, outputGradient]
     let ofKeys = [inputs.key, inputs.value]
-    return try [rowEvent]
-      + enqueue(keys, own: ofKeys, other: ofQueries, rows: rows, gradients: [gradients.key, gradients.value])
-      + enqueue(queries, own: ofQueries, other: ofKeys, rows: rows, gradients: [gradients.query])
-  }
+    let ofPairs: Buffer? =
+      if case .stored(let pairs, _, _) = queries { try context.makeBuffer(byteCount: pairs.byteCount) } else { nil }
 
-  private func enqueue<Element>(
-    _ side: AttentionBackwardHopperSide, own: [Tensor<Element>], other: [Tensor<Element>], rows: Buffer,
-    gradients: [Tensor<Element>]
-  ) throws -> [Event] {
-    let maps = try context.makeBuffer(byteCount: Self.mapByteCount)
-    let results = try [gradients[0].kernelArgument, gradients.count > 1 ? gradients[1].kernelArgument : .noBuffer]
-    var arguments: [KernelArgument] = try [.buffer(maps)] + (own + other).map { try $0.kernelArgument } + results
-    for tensor in own + other {
-      arguments.append(.element(tensor.offset))
-      // The stride of an axis with one element is never taken, but a map wants a valid one.
-      arguments += (0..<3).map { .element(tensor.shape[$0] == 1 ? tensor.shape[3] : tensor.strides[$0]) }
+    func enqueueMaps(
+      _ side: AttentionBackwardHopperSide, own: [Tensor<Element>], other: [Tensor<Element>],
+      gradients: [KernelArgument]
+    ) throws -> Buffer {
+      let maps = try context.makeBuffer(byteCount: Self.mapByteCount)
+      var arguments: [KernelArgument] = [.buffer(maps)]
+      arguments += try (own + other).map { try $0.kernelArgument } + gradients
+      for tensor in own + other {
+        arguments.append(.element(tensor.offset))
+        // The stride of an axis with one element is never taken, but a map wants a valid one.
+        arguments += (0..<3).map { .element(tensor.shape[$0] == 1 ? tensor.shape[3] : tensor.strides[$0]) }
+      }
+      for count in [own[0].shape[2], other[0].shape[2], own[0].shape[1], other[0].shape[1], problem.batch] {
+        arguments.append(.int32(Int32(clamping: count)))
+      }
+      let count = side.owner == .keys ? 6 : 5
+      events.append(try context.queue.launch(side.mapKernel, global: [count * 32], local: [32], arguments))
+      return maps
     }
-    for count in [own[0].shape[2], other[0].shape[2], own[0].shape[1], other[0].shape[1], problem.batch] {
-      arguments.append(.int32(Int32(clamping: count)))
-    }
-    let mapCount = 4 + gradients.count
-    let mapEvent = try context.queue.launch(side.mapKernel, global: [mapCount * 32], local: [32], arguments)
 
-    arguments = [.buffer(maps), .buffer(rows)] + results + [.buffer(side.schedule)]
-    for count in [
-      problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, side.ownTiles,
-    ] {
-      arguments.append(.int32(Int32(clamping: count)))
+    func enqueue(
+      _ side: AttentionBackwardHopperSide, _ part: AttentionBackwardHopperSide.Part, maps: Buffer,
+      gradients: [KernelArgument]
+    ) throws {
+      var arguments: [KernelArgument] = [.buffer(maps), .buffer(rows)] + gradients + [.buffer(part.schedule)]
+      for count in [
+        problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, side.ownTiles,
+      ] {
+        arguments.append(.int32(Int32(clamping: count)))
+      }
+      arguments += [
+        .element(heads * pitch), .int32(Int32(clamping: pitch)), .float(problem.scale),
+        .float(problem.scale * 1.442_695_04),
+      ]
+      if let ofPairs, case .stored(let pairs, _, _) = queries {
+        arguments.append(.buffer(ofPairs))
+        arguments += [pairs.queryTiles, pairs.keyTiles, part.heads.lowerBound].map { .int32(Int32(clamping: $0)) }
+      }
+      let size = side.tiles.workGroupSize
+      events.append(
+        try context.queue.launch(
+          side.kernel, global: [part.groups * size], local: [size], arguments + side.maskArguments))
     }
-    arguments += [
-      .element(problem.batch * problem.queryHeads * pitch), .int32(Int32(clamping: pitch)), .float(problem.scale),
-      .float(problem.scale * 1.442_695_04),
-    ]
-    let size = side.tiles.workGroupSize
-    let event = try context.queue.launch(
-      side.kernel, global: [side.groups * size], local: [size], arguments + side.maskArguments)
-    return [mapEvent, event]
+
+    func enqueueStored(
+      _ pairs: AttentionPairGradients, _ kernel: Kernel, _ part: AttentionBackwardHopperSide.Part, maps: Buffer
+    ) throws {
+      var arguments: [KernelArgument] = [
+        .buffer(maps), ofPairs.map { .buffer($0) } ?? .noBuffer, try gradients.query.kernelArgument,
+        .buffer(part.schedule),
+      ]
+      for count in [
+        problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, pairs.queryTiles,
+        pairs.keyTiles, part.heads.lowerBound,
+      ] {
+        arguments.append(.int32(Int32(clamping: count)))
+      }
+      let size = AttentionPairGradients.workGroupSize
+      events.append(
+        try context.queue.launch(
+          kernel, global: [part.groups * size], local: [size], arguments + [.float(problem.scale)]))
+    }
+
+    let keyResults = [try gradients.key.kernelArgument, try gradients.value.kernelArgument]
+    let keyMaps = try enqueueMaps(keys, own: ofKeys, other: ofQueries, gradients: keyResults)
+    switch queries {
+    case .side(let side):
+      try enqueue(keys, keys.parts[0], maps: keyMaps, gradients: keyResults)
+      let results = [try gradients.query.kernelArgument, .noBuffer]
+      let maps = try enqueueMaps(side, own: ofQueries, other: ofKeys, gradients: results)
+      try enqueue(side, side.parts[0], maps: maps, gradients: results)
+    case .stored(let pairs, let kernel, let parts):
+      for (keyPart, queryPart) in zip(keys.parts, parts) {
+        try enqueue(keys, keyPart, maps: keyMaps, gradients: keyResults)
+        try enqueueStored(pairs, kernel, queryPart, maps: keyMaps)
+      }
+    }
+    return events
   }
 }

@@ -13,18 +13,24 @@ struct AttentionBackwardHopperSide: Sendable {
   /// Of the program of either side, what prepares LSE and delta.
   let rowKernel: Kernel
   let maskArguments: [KernelArgument]
-  let schedule: Buffer
-  let groups: Int
   /// The own tiles of one head.
   let ownTiles: Int
+  /// The launches, which follow one another.
+  let parts: [Part]
+
+  /// What one launch does: some heads of the batch.
+  struct Part: Sendable {
+    let heads: Range<Int>
+    let schedule: Buffer
+    let groups: Int
+  }
 
   init(
-    _ problem: AttentionDescriptor, owner: Owner, descriptor: AttentionBackwardHopperDescriptor,
-    variant: KernelVariant, on context: Context
+    _ problem: AttentionDescriptor, owner: Owner, tiles: AttentionBackwardHopperDescriptor.Side, program: Program,
+    parts: [Range<Int>], on context: Context
   ) throws {
     self.owner = owner
-    tiles = descriptor.tiles[owner]
-    let program = try context.program(descriptor.source(variant, owner: owner))
+    self.tiles = tiles
     kernel = try program.kernel("tilecl_attention_backward_hopper")
     mapKernel = try program.kernel("tilecl_attention_gradient_maps")
     rowKernel = try program.kernel("tilecl_attention_gradient_rows")
@@ -33,29 +39,29 @@ struct AttentionBackwardHopperSide: Sendable {
     ).arguments
     let ownLength = owner == .queries ? problem.queryLength : problem.keyLength
     ownTiles = (ownLength + tiles.ownTile - 1) / tiles.ownTile
-    let schedule = Self.schedule(
-      problem, owner: owner, tiles: tiles, ownTiles: ownTiles,
-      groupLimit: context.device.capabilities.computeUnits * tiles.groupsPerUnit)
-    groups = schedule.groups
-    self.schedule = try context.makeBuffer(copying: schedule.words)
+    let groupLimit = context.device.capabilities.computeUnits * tiles.groupsPerUnit
+    let costs = Self.headCosts(problem, owner: owner, tiles: tiles, ownTiles: ownTiles)
+    let ownsQueries = owner == .queries
+    let otherLength = ownsQueries ? problem.keyLength : problem.queryLength
+    let bytes = 2 * otherLength * problem.headDimension * problem.dtype.byteCount
+    let chunk = AttentionHopperSchedule.headsInCache(byteCount: bytes * (ownsQueries ? 1 : problem.headRatio))
+    self.parts = try parts.map { [ownTiles] heads in
+      let schedule = AttentionHopperSchedule(
+        heads: heads.count, tiles: ownTiles, chunk: chunk * (ownsQueries ? problem.headRatio : 1),
+        groupLimit: groupLimit, itemCost: 2, namesCosts: true
+      ) { costs(heads.lowerBound + $0) }
+      return Part(heads: heads, schedule: try context.makeBuffer(copying: schedule.words), groups: schedule.groups)
+    }
   }
 
-  private static func schedule(
-    _ problem: AttentionDescriptor, owner: Owner, tiles: AttentionBackwardHopperDescriptor.Side, ownTiles: Int,
-    groupLimit: Int
-  ) -> AttentionHopperSchedule {
-    let ownsQueries = owner == .queries
-    let masks = ownsQueries ? problem.mask.blockMasks : problem.mask.blockMasks?.transposed()
+  /// For each head of the own side, counted through the batch, what its own tiles cost.
+  private static func headCosts(
+    _ problem: AttentionDescriptor, owner: Owner, tiles: AttentionBackwardHopperDescriptor.Side, ownTiles: Int
+  ) -> (Int) -> [Int32] {
+    let masks = owner == .queries ? problem.mask.blockMasks : problem.mask.blockMasks?.transposed()
     let costs = costs(problem, masks: masks, owner: owner, tiles: tiles, ownTiles: ownTiles)
-    let members = ownsQueries ? 1 : problem.headRatio
-    let heads = ownsQueries ? problem.queryHeads : problem.keyValueHeads
-    let otherLength = ownsQueries ? problem.keyLength : problem.queryLength
-    let bytes = 2 * otherLength * problem.headDimension * problem.dtype.byteCount * members
-    return AttentionHopperSchedule(
-      heads: problem.batch * heads, tiles: ownTiles,
-      chunk: AttentionHopperSchedule.headsInCache(byteCount: bytes) * (ownsQueries ? problem.headRatio : 1),
-      groupLimit: groupLimit, itemCost: 2, namesCosts: true
-    ) { head in
+    let members = owner == .queries ? 1 : problem.headRatio
+    return { head in
       var sum = [Int32](repeating: 0, count: ownTiles)
       for member in 0..<members {
         let mask = masks?.index(head: head * members + member, of: problem.queryHeads) ?? 0

@@ -42,7 +42,8 @@ public final class AttentionBackwardPlan: Sendable {
   ///
   /// That is 4 bytes for each query and head, as much again for ALiBi, a copy of the bias in fp32 if it is stored in
   /// another dtype, and up to 64 MiB (or one copy, if that is larger) for copies of tables of relative positions.
-  /// Captured tensors with gradients, whose sizes only a run knows, take another 64 MiB at most, or one copy.
+  /// Captured tensors with gradients, whose sizes only a run knows, take another 64 MiB at most, or one copy. Tuned
+  /// kernels take a few numbers for each query, and sizes of them that store gradients of pairs up to 2 GiB.
   public let workspaceByteCount: Int
   private let backend: Backend
 

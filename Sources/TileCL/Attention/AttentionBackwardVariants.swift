@@ -20,7 +20,9 @@ enum AttentionBackwardVariants: Sendable {
 
   /// - Throws: As ``KernelTable/candidates(_:part:on:)`` and the kernels' launches.
   init(_ problem: AttentionDescriptor, engine: Engine, context: Context) throws {
-    let tuned = try KernelTable.firstTuned(.attention, part: .backward, on: context) {
+    let tuned = try KernelTable.firstTuned(
+      .attention, part: .backward, hasUserCode: problem.hasUserCode, on: context
+    ) {
       (row) -> KernelTable.TunedKernel<any AttentionTunedBackwardLaunch>? in
       guard let type = row.attentionBackwardLaunch else { return nil }
       return KernelTable.TunedKernel(

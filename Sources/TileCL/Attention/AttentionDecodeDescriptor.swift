@@ -11,8 +11,6 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
     package let warps: Int
     /// Tiles of K or V in the ring of each warp.
     package let slots: Int
-    /// Groups that a compute unit is expected to hold at once.
-    package let groupsPerUnit: Int
 
     package var columns: Int { 8 * columnTiles }
     package var workGroupSize: Int { 32 * warps }
@@ -29,8 +27,9 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
   ///   - tuning: The name of the tiles to use, if they fit; nil for the usual ones.
   package init(_ problem: AttentionDescriptor, localMemory: Int, tuning: String? = nil) {
     shared = AttentionScoreArguments.defines(problem)
-    tiles = KernelTable.tuning(Self.tunings, usual: Self.usualTiles(problem), forced: tuning) {
-      $0.warps * $0.slots * Self.slotByteCount(problem, keyTile: $0.keyTile) <= localMemory
+    let usual = Self.usualTiles(problem, localMemory: localMemory)
+    tiles = KernelTable.tuning(Self.tunings, usual: usual, forced: tuning) {
+      Self.ringByteCount(problem, $0) <= localMemory - Self.otherLocalMemory
     }
   }
 
@@ -72,43 +71,63 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
     return nil
   }
 
+  /// Whether the kernel is expected to be the fastest for a problem that it takes: up to 8 queries a head fill little of
+  /// what other kernels compute at a time, and more of them may leave those too few groups.
+  package static func suits(_ problem: AttentionDescriptor, computeUnits: Int) -> Bool {
+    queries(problem) <= 8
+      || 2 * Double(problem.batch) * Double(problem.queryHeads) < Double(computeUnits)
+        && (problem.sequences?.sequences.count ?? 1) == 1
+  }
+
+  /// The most queries of a head, of one sequence.
+  private static func queries(_ problem: AttentionDescriptor) -> Int {
+    guard let sequences = problem.sequences, sequences.isPacked else { return problem.queryLength }
+    return sequences.sequences.map(\.queries.count).max() ?? 0
+  }
+
   /// The most queries that share keys.
   static func columns(_ problem: AttentionDescriptor) -> Int {
-    var queries = problem.queryLength
-    if let sequences = problem.sequences, sequences.isPacked {
-      queries = sequences.sequences.map(\.queries.count).max() ?? 0
-    }
-    let (product, overflow) = queries.multipliedReportingOverflow(by: problem.headRatio)
+    let (product, overflow) = queries(problem).multipliedReportingOverflow(by: problem.headRatio)
     return overflow ? .max : product
   }
 
   // MARK: - Tiles
 
   /// All that the kernel is compiled for, where it fits local memory.
-  package static let tunings: [Tiles] =
-    [1, 2].flatMap { columnTiles in
-      [(16, 4, 3), (16, 4, 2), (16, 4, 4), (16, 2, 3), (32, 4, 3), (32, 4, 2), (32, 2, 3), (16, 8, 3)].map {
-        Tiles(
-          columnTiles: columnTiles, keyTile: $0, warps: $1, slots: $2, groupsPerUnit: columnTiles == 1 ? 4 : 2)
-      }
+  package static let tunings: [Tiles] = [1, 2].flatMap { columnTiles in
+    [(32, 8, 3), (32, 8, 6), (16, 8, 6), (16, 8, 3), (16, 16, 3), (32, 4, 3), (16, 4, 5), (16, 2, 5)].map {
+      Tiles(columnTiles: columnTiles, keyTile: $0, warps: $1, slots: $2)
     }
+  }
 
-  /// What every device with the instructions offers to a group.
-  private static let commonLocalMemory = 48 << 10
+  /// What compilers add to the rings.
+  private static let otherLocalMemory = 256
 
-  /// Tiles of 4 KiB and three slots, so that each warp has two tiles on their way; fewer warps for wider heads.
-  private static func usualTiles(_ problem: AttentionDescriptor) -> Tiles {
-    let columnTiles = columns(problem) <= 8 ? 1 : 2
-    let keyTile = max(problem.headDimension, problem.valueDimension) <= 64 ? 32 : 16
-    let slotByteCount = slotByteCount(problem, keyTile: keyTile)
-    let warps = 4 * 3 * slotByteCount <= commonLocalMemory ? 4 : 2
-    return Tiles(
-      columnTiles: columnTiles, keyTile: keyTile, warps: warps,
-      slots: min(commonLocalMemory / (warps * slotByteCount), 4), groupsPerUnit: columnTiles == 1 ? 4 : 2)
+  /// As many warps and as large tiles as local memory holds with three slots, so that two tiles of each warp are on their
+  /// way; on an H200 one group with all of a multiprocessor's memory did better than several small ones, since it leaves
+  /// fewer parts.
+  private static func usualTiles(_ problem: AttentionDescriptor, localMemory: Int) -> Tiles {
+    // The sums of wide heads fill the registers.
+    let isWide = max(problem.headDimension, problem.valueDimension) > 128
+    let columnTiles = columns(problem) <= 8 || isWide ? 1 : 2
+    func tiles(_ keyTile: Int, _ warps: Int) -> Tiles {
+      let slots = (localMemory - otherLocalMemory) / (warps * slotByteCount(problem, keyTile: keyTile))
+      return Tiles(columnTiles: columnTiles, keyTile: keyTile, warps: warps, slots: min(slots, 6))
+    }
+    return [(32, 8), (16, 8), (32, 4), (16, 4)].map(tiles).first { $0.slots >= 3 } ?? tiles(16, 2)
+  }
+
+  private static func ringByteCount(_ problem: AttentionDescriptor, _ tiles: Tiles) -> Int {
+    tiles.warps * tiles.slots * slotByteCount(problem, keyTile: tiles.keyTile)
+  }
+
+  /// The groups that a compute unit with `memory` bytes of local memory is expected to hold at once.
+  func groups(_ problem: AttentionDescriptor, perUnitWith memory: Int) -> Int {
+    min(max(memory / (Self.ringByteCount(problem, tiles) + (1 << 10)), 1), 4)
   }
 
   /// The bytes of a tile of K or V.
-  private static func slotByteCount(_ problem: AttentionDescriptor, keyTile: Int) -> Int {
+  static func slotByteCount(_ problem: AttentionDescriptor, keyTile: Int) -> Int {
     let chunks = [problem.headDimension, problem.valueDimension].map { channels in
       let chunks = (channels + 15) / 16 * 2
       return chunks % 8 == 0 ? chunks : chunks | 1

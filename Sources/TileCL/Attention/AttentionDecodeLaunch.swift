@@ -30,7 +30,7 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
     let tiles = kernelDescriptor.tiles
     columnTiles = max((AttentionDecodeDescriptor.columns(problem) + tiles.columns - 1) / tiles.columns, 1)
     let groupsPerPart = problem.keyValueHeads * columnTiles
-    let parts = Self.split(problem, keySplits: keySplits, tiles: tiles, on: context).parts
+    let parts = Self.split(problem, keySplits: keySplits, kernelDescriptor, on: context).parts
     splits = parts.max() ?? 1
     groups = try checkedProduct([parts.reduce(0, +), groupsPerPart], argument: "the range of work-groups")
     counters =
@@ -54,7 +54,7 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
     if let objection = AttentionDecodeDescriptor.objection(problem) { return objection }
     let descriptor = AttentionDecodeDescriptor(
       problem, localMemory: localMemory(context.device), tuning: context.environment.tuning)
-    let parts = split(problem, keySplits: keySplits, tiles: descriptor.tiles, on: context).parts
+    let parts = split(problem, keySplits: keySplits, descriptor, on: context).parts
     let splits = parts.max() ?? 1
     guard splits <= AttentionDecodeDescriptor.mostSplits else { return "\(splits) splits" }
     // More columns than there are may be stored, up to a whole tile.
@@ -67,7 +67,9 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
     return nil
   }
 
-  package static func suits(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> Bool { true }
+  package static func suits(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> Bool {
+    AttentionDecodeDescriptor.suits(problem, computeUnits: context.device.capabilities.computeUnits)
+  }
 
   package var tuning: String { kernelDescriptor.tiles.name }
   package var workspaceByteCount: Int { splits > 1 ? partsByteCount + statesByteCount : 0 }
@@ -109,19 +111,21 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
   }
 
   private static func split(
-    _ problem: AttentionDescriptor, keySplits: Int?, tiles: AttentionDecodeDescriptor.Tiles, on context: Context
+    _ problem: AttentionDescriptor, keySplits: Int?, _ descriptor: AttentionDecodeDescriptor, on context: Context
   ) -> AttentionDecodeSplit {
+    let tiles = descriptor.tiles
     let columns = AttentionDecodeDescriptor.columns(problem)
     return AttentionDecodeSplit(
       lengths: problem.sequences?.sequences.map(\.keys.count)
         ?? [Int](repeating: problem.keyLength, count: problem.batch),
       groupsPerPart: problem.keyValueHeads * max((columns + tiles.columns - 1) / tiles.columns, 1),
       step: tiles.keyTile * tiles.warps,
-      groupLimit: context.device.capabilities.computeUnits * tiles.groupsPerUnit, requested: keySplits)
+      groupLimit: context.device.capabilities.computeUnits
+        * descriptor.groups(problem, perUnitWith: localMemory(context.device)), requested: keySplits)
   }
 
   /// What a group may have, in bytes: drivers report what a group may ask for at launch, not what a kernel may declare.
-  private static func localMemory(_ device: Device) -> Int {
+  static func localMemory(_ device: Device) -> Int {
     device.capabilities.nvidia?.isHopper == true ? 224 << 10 : device.capabilities.localMemory
   }
 }

@@ -2,17 +2,18 @@
 ///
 /// Work-groups run in waves of as many as the device holds, and a wave takes as long as the longest part in it:
 ///
-///     cost(n) = waves(n) · (steps(n) + c) + merge(n)
+///     cost(n) = waves(n) · (steps(n) + c) + m + n p
 ///
-/// where the longest sequence has n parts, shorter ones as many of the same length as they need, and c is what a group
-/// costs besides its steps. The cheapest n is taken.
+/// where the longest sequence has n parts, shorter ones as many of the same length as they need, c is what a group costs
+/// besides its steps, and m + n p what merging costs, nothing for one part. The cheapest n is taken.
 package struct AttentionDecodeSplit: Hashable, Sendable {
   /// The parts of each sequence.
   package let parts: [Int]
 
-  /// The costs of starting and ending a group, and of merging a part, in steps of a group.
-  private static let groupCost = 6.0
-  private static let partCost = 0.1
+  /// c, m and p in steps of a group, of which one takes some microseconds where memory is the limit.
+  private static let groupCost = 1.0
+  private static let mergeCost = 0.8
+  private static let partCost = 0.02
 
   /// - Parameters:
   ///   - lengths: The keys of each sequence.
@@ -32,7 +33,8 @@ package struct AttentionDecodeSplit: Hashable, Sendable {
       let length = (most + count - 1) / count
       let groups = steps.reduce(0) { $0 + Self.parts($1, length) } * groupsPerPart
       let waves = (groups + groupLimit - 1) / groupLimit
-      let cost = Double(waves) * (Double(length) + Self.groupCost) + (count > 1 ? Double(count) * Self.partCost : 0)
+      let merge = count > 1 ? Self.mergeCost + Double(count) * Self.partCost : 0
+      let cost = Double(waves) * (Double(length) + Self.groupCost) + merge
       if cost < best.cost { best = (cost, length) }
     }
     parts = steps.map { Self.parts($0, best.length) }

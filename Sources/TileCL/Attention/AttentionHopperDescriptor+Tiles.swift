@@ -4,10 +4,10 @@ extension AttentionHopperDescriptor {
   /// All that the kernel is compiled for.
   package static let tunings = [
     Tiles(
-      headDimension: 128, consumers: 3, keyTile: 80, stages: 3, querySlots: 2, groupsPerUnit: 1, tileTime: 1236,
-      itemTime: 2300),
+      headDimension: 128, consumers: 3, keyTile: 80, stages: 3, querySlots: 2, groupsPerUnit: 1, tileTime: 1212,
+      itemTime: 1800),
     Tiles(
-      headDimension: 128, consumers: 2, keyTile: 128, stages: 2, querySlots: 2, groupsPerUnit: 1, tileTime: 1412,
+      headDimension: 128, consumers: 2, keyTile: 128, stages: 2, querySlots: 2, groupsPerUnit: 1, tileTime: 1380,
       itemTime: 1500),
     Tiles(
       headDimension: 128, consumers: 2, keyTile: 64, stages: 4, querySlots: 2, groupsPerUnit: 1, tileTime: 780,
@@ -16,10 +16,10 @@ extension AttentionHopperDescriptor {
       headDimension: 128, consumers: 1, keyTile: 64, stages: 2, querySlots: 2, groupsPerUnit: 2, tileTime: 900,
       itemTime: 1500),
     Tiles(
-      headDimension: 64, consumers: 4, keyTile: 64, stages: 5, querySlots: 3, groupsPerUnit: 1, tileTime: 919,
-      itemTime: 2500),
+      headDimension: 64, consumers: 4, keyTile: 64, stages: 5, querySlots: 3, groupsPerUnit: 1, tileTime: 864,
+      itemTime: 1800),
     Tiles(
-      headDimension: 64, consumers: 2, keyTile: 128, stages: 4, querySlots: 3, groupsPerUnit: 1, tileTime: 1018,
+      headDimension: 64, consumers: 2, keyTile: 128, stages: 4, querySlots: 3, groupsPerUnit: 1, tileTime: 1000,
       itemTime: 1500),
     Tiles(
       headDimension: 64, consumers: 2, keyTile: 64, stages: 6, querySlots: 3, groupsPerUnit: 1, tileTime: 560,

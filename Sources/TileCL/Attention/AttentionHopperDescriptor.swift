@@ -69,7 +69,7 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
   /// Why the kernel does not take a problem; nil if it does.
   package static func objection(_ problem: AttentionDescriptor) -> String? {
     guard problem.dtype == .float16 || problem.dtype == .bfloat16 else { return "dtype \(problem.dtype.rawValue)" }
-    for dimension in [problem.headDimension, problem.valueDimension] where dimension % 8 != 0 || dimension > 256 {
+    for dimension in [problem.headDimension, problem.valueDimension] where dimension % 8 != 0 {
       return "head dimension \(dimension)"
     }
     // Below and above, exponents of 2 leave the range of fp32, as do powers of the scale by the softcap or slopes by the

@@ -75,13 +75,22 @@ package struct AttentionHopperView: Sendable {
     pieceWords = pieces.words
   }
 
-  /// How many tiles of keys each tile of queries sees, mask by mask.
-  package func counts(queryTile: Int) -> [[Int32]] {
+  /// How many tiles of keys a tile of queries sees, and of how many some pairs are hidden.
+  package struct Count: Hashable, Sendable {
+    package var tiles = 0
+    package var cut = 0
+  }
+
+  /// What each tile of queries sees, mask by mask.
+  package func counts(queryTile: Int) -> [[Count]] {
     let warpgroups = queryTile / 64
     return tiles.map { groups in
       stride(from: 0, to: groups.count, by: warpgroups).map { first in
-        var count: Int32 = 0
-        Self.merge(groups[first..<min(first + warpgroups, groups.count)]) { _, _ in count += 1 }
+        var count = Count()
+        Self.merge(groups[first..<min(first + warpgroups, groups.count)]) { _, pieces in
+          count.tiles += 1
+          if pieces.contains(where: { $0 != AttentionHopperPieces.full }) { count.cut += 1 }
+        }
         return count
       }
     }

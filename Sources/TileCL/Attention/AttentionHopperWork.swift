@@ -8,7 +8,7 @@ package struct AttentionHopperWork: Sendable {
   /// What the block masks show; nil without.
   private let view: AttentionHopperView?
   /// For each mask, the tiles of keys of each tile of queries.
-  private let counts: [[Int32]]
+  private let counts: [[AttentionHopperView.Count]]
   private let groupLimit: Int
 
   /// Takes the tiles that a tuning names, if they fit, else those that are expected to take least time.
@@ -33,7 +33,9 @@ package struct AttentionHopperWork: Sendable {
     self.tiles = tiles
     self.view = view
     groupLimit = computeUnits * tiles.groupsPerUnit
-    func keyTiles(_ keys: Int) -> Int32 { Int32(clamping: (max(keys, 0) + tiles.keyTile - 1) / tiles.keyTile) }
+    func keyTiles(_ keys: Int) -> AttentionHopperView.Count {
+      .init(tiles: (max(keys, 0) + tiles.keyTile - 1) / tiles.keyTile)
+    }
     let firsts = stride(from: 0, to: problem.queryLength, by: tiles.queryTile)
     counts =
       if let view {
@@ -49,9 +51,14 @@ package struct AttentionHopperWork: Sendable {
       }
   }
 
-  /// The time of each item, in nanoseconds; 0 without keys.
+  /// The time of each item, in nanoseconds; 0 without keys. A tile that hides pairs takes three quarters more.
   private var costs: [[Int32]] {
-    counts.map { $0.map { $0 == 0 ? 0 : Int32(clamping: Int($0) * tiles.tileTime + tiles.itemTime) } }
+    counts.map {
+      $0.map { count in
+        guard count.tiles > 0 else { return 0 }
+        return Int32(clamping: tiles.tileTime * (4 * count.tiles + 3 * count.cut) / 4 + tiles.itemTime)
+      }
+    }
   }
 
   /// The time that the items are expected to take together, in nanoseconds.

@@ -73,6 +73,7 @@ extension KernelVariant {
     switch file {
     case "attention/attention.hopper.cl": AttentionHopperLaunch.self
     case "attention/attention_decode.ampere.cl": AttentionDecodeLaunch.self
+    case "attention/attention.ampere.cl": AttentionAmpereLaunch.self
     case "attention/attention.vector.cl": AttentionVectorLaunch.self
     default: nil
     }
@@ -82,6 +83,7 @@ extension KernelVariant {
   var attentionBackwardLaunch: (any AttentionTunedBackwardLaunch.Type)? {
     switch file {
     case "attention/attention_backward.hopper.cl": AttentionBackwardHopperLaunch.self
+    case "attention/attention_backward.vector.cl": AttentionBackwardVectorLaunch.self
     default: nil
     }
   }

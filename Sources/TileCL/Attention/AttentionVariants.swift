@@ -11,7 +11,9 @@ enum AttentionVariants: Sendable {
 
   /// - Throws: As ``KernelTable/candidates(_:part:on:)`` and the kernels' launches.
   init(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) throws {
-    let tuned = try KernelTable.firstTuned(.attention, part: .forward, on: context) {
+    let tuned = try KernelTable.firstTuned(
+      .attention, part: .forward, hasUserCode: problem.hasUserCode, on: context
+    ) {
       (row) -> KernelTable.TunedKernel<any AttentionTunedLaunch>? in
       guard let type = row.attentionLaunch else { return nil }
       return KernelTable.TunedKernel(
@@ -69,4 +71,9 @@ enum AttentionVariants: Sendable {
       return try launch.enqueue(inputs, output: output, lse: lse)
     }
   }
+}
+
+extension AttentionDescriptor {
+  /// Whether a part of the program is text from outside.
+  var hasUserCode: Bool { score.modification != nil || maskModification != nil }
 }

@@ -34,7 +34,7 @@ package struct AttentionVectorTiles: Hashable, Sendable, KernelSizes {
   ///   - isWide: Whether vectors of 512 bits are registers; else the device says what its vectors hold.
   ///   - tuning: The name of the tiles to use, if they fit; nil for the largest that do.
   package init(_ problem: AttentionDescriptor, isWide: Bool, device: Device, tuning: String? = nil) {
-    let width = isWide ? 16 : [16, 8].first { $0 <= device.capabilities.floatVectorWidth } ?? 4
+    let width = Self.width(isWide: isWide, device: device)
     func fits(_ tiles: AttentionVectorTiles) -> Bool {
       tiles.localByteCount(problem) <= device.capabilities.localMemory
     }
@@ -48,20 +48,26 @@ package struct AttentionVectorTiles: Hashable, Sendable, KernelSizes {
     rows(vector: 16).map { $0.localByteCount(problem) }.min() ?? 0
   }
 
-  /// Eight keys or queries by two vectors fill the 32 registers of AVX-512, four the 16 of other CPUs.
-  private var microRows: Int { vector == 16 ? 8 : 4 }
+  static func width(isWide: Bool, device: Device) -> Int {
+    isWide ? 16 : [16, 8].first { $0 <= device.capabilities.floatVectorWidth } ?? 4
+  }
+
+  /// Eight rows by two vectors keep both multipliers of a core with 32 registers busy; four fit into 16.
+  static func microRows(vector: Int) -> Int { vector == 16 ? 8 : 4 }
+
+  static func padded(_ channels: Int, to vector: Int) -> Int { (channels + vector - 1) / vector * vector }
 
   package var defines: [String: Int] {
     [
       "WORK_GROUP_SIZE": 1, "VECTOR": vector, "QUERY_TILE": queryTile, "KEY_TILE": keyTile,
-      "MICRO_KEYS": microRows, "MICRO_QUERIES": microRows,
+      "MICRO_KEYS": Self.microRows(vector: vector), "MICRO_QUERIES": Self.microRows(vector: vector),
     ]
   }
 
   /// The bytes of the kernel's static local arrays.
   package func localByteCount(_ problem: AttentionDescriptor) -> Int {
-    func padded(_ channels: Int) -> Int { (channels + vector - 1) / vector * vector }
-    let (head, value) = (padded(problem.headDimension), padded(problem.valueDimension))
+    let head = Self.padded(problem.headDimension, to: vector)
+    let value = Self.padded(problem.valueDimension, to: vector)
     let floats =
       queryTile * problem.headDimension + keyTile * (head + value) + queryTile * (keyTile + value) + 3 * queryTile
     return 4 * floats

@@ -1,4 +1,5 @@
 import Logging
+import Synchronization
 import TileCLCore
 import TileCLRuntime
 
@@ -15,11 +16,13 @@ extension KernelTable {
 
   /// The first tuned row that takes a problem and suits it, or that the settings force, compiled.
   ///
-  /// - Parameter ask: Gives what a row makes of the problem; nil for rows that are not tuned.
+  /// - Parameters:
+  ///   - hasUserCode: Whether the fault may be the user's if a kernel does not compile; the portable one tells then.
+  ///   - ask: Gives what a row makes of the problem; nil for rows that are not tuned.
   /// - Returns: Nil if the portable row is to compute.
   /// - Throws: As ``candidates(_:part:on:)``, and what a launch throws; `programBuild` only of a row that is forced.
   static func firstTuned<Launch>(
-    _ operation: OperationKind, part: KernelVariant.Part, on context: Context,
+    _ operation: OperationKind, part: KernelVariant.Part, hasUserCode: Bool, on context: Context,
     _ ask: (KernelVariant) -> TunedKernel<Launch>?
   ) throws -> (row: KernelVariant, launch: Launch)? {
     let isForced = context.environment.variant != nil
@@ -38,11 +41,21 @@ extension KernelTable {
         return (row, try kernel.make())
       } catch let error as TileCLError where error.code == .programBuild && !isForced {
         // A driver may refuse what no document promises; the portable kernel is right everywhere.
-        context.logger.warning("\(name), which does not compile: \(error)")
+        context.logger.log(level: hasUserCode ? .debug : .warning, "\(name), which does not compile: \(error)")
       }
     }
     return nil
   }
+
+  /// The names of the sizes that fit some problem for which `body` makes a plan. Records do not nest.
+  package static func tunings(thatFit body: () throws -> Void) rethrows -> Set<String> {
+    tuningRecord.withLock { $0 = [] }
+    defer { tuningRecord.withLock { $0 = nil } }
+    try body()
+    return tuningRecord.withLock { $0 ?? [] }
+  }
+
+  private static let tuningRecord = Mutex<Set<String>?>(nil)
 
   /// The sizes that a tuned kernel is compiled for: those that `TILECL_TUNING` names, if they fit, else the usual ones.
   ///
@@ -50,6 +63,7 @@ extension KernelTable {
   static func tuning<Sizes: KernelSizes>(
     _ table: [Sizes], usual: Sizes, forced: String?, fits: (Sizes) -> Bool
   ) -> Sizes {
+    tuningRecord.withLock { $0?.formUnion(table.filter(fits).map(\.name)) }
     guard let forced else { return usual }
     return table.first { $0.name == forced && fits($0) } ?? usual
   }

@@ -102,6 +102,11 @@ public enum KernelTable {
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
       tunings: AttentionHopperDescriptor.tunings.map(\.name)),
     KernelVariant(
+      operation: .attention, name: "ampere",
+      headers: ["attention/common.clh", "attention/scores.clh", "ampere/instructions.ampere.clh"],
+      file: "attention/attention.ampere.cl", requirement: .mma, scope: AttentionAmpereDescriptor.scope,
+      tunings: AttentionAmpereDescriptor.tunings.map(\.name)),
+    KernelVariant(
       operation: .attention, name: "avx512",
       headers: [
         "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "x86/vectors.avx512.clh",
@@ -123,10 +128,21 @@ public enum KernelTable {
       operation: .attention, part: .backward, name: "hopper",
       headers: [
         "attention/common.clh", "hopper/instructions.hopper.clh", "attention/gradients.hopper.clh",
-        "attention/gradient_maps.hopper.clh",
+        "attention/gradient_maps.hopper.clh", "attention/query_gradient.hopper.clh",
       ], file: "attention/attention_backward.hopper.cl", requirement: .wgmma,
       scope: AttentionBackwardHopperDescriptor.scope,
       tunings: AttentionBackwardHopperDescriptor.tunings.map(\.name)),
+    KernelVariant(
+      operation: .attention, part: .backward, name: "avx512",
+      headers: [
+        "attention/common.clh", "attention/scores.clh", "x86/vectors.avx512.clh", "attention/vectors.clh",
+      ], file: "attention/attention_backward.vector.cl", requirement: .avx512,
+      tunings: AttentionBackwardVectorTiles.wideTunings.map(\.name)),
+    KernelVariant(
+      operation: .attention, part: .backward, name: "vector",
+      headers: ["attention/common.clh", "attention/scores.clh", "attention/vectors.clh"],
+      file: "attention/attention_backward.vector.cl", requirement: .cpu,
+      tunings: AttentionBackwardVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, part: .backward, name: portableName,
       headers: ["attention/common.clh", "attention/scores.clh", "attention/gradients.clh"],

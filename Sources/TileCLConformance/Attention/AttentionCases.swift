@@ -4,12 +4,14 @@ import TileCL
 /// backward.
 public enum AttentionCases {
   public static let all: [ConformanceCase] =
-    (basic + options + tuned + tunedOrders + tunedScores + tunedDimensions + tunedBackward + fewQueries).map(\.conformance)
-    + merges + invariance
+    (basic + options + tunedKernels).map(\.conformance) + merges + invariance
 
   private static let basic =
     headDimensions + lengths + groups + dtypes + blocks + headMasks + orders + grids + layouts + ranges + small + fuzz
   private static let options = scores + dropout + userCode + sequences + decode
+  /// What tuned kernels cut otherwise than the portable ones.
+  private static let tunedKernels =
+    tuned + tunedOrders + tunedScores + tunedDimensions + tunedBackward + fewQueries + halfPrecision
 
   /// Every kind of head dimension, with values of the same width or another. Some are forward alone: each compiles
   /// programs of its own.

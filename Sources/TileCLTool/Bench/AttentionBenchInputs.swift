@@ -1,16 +1,20 @@
 import TileCL
 
+/// A million normal values, drawn once.
+private let normals: [Float] = {
+  var generator = SplitMix64(seed: 4)
+  // The sum of twelve uniform numbers has variance 1.
+  return (0..<1 << 20).map { _ in
+    (0..<12).reduce(-6) { total, _ in total + Float.random(in: 0..<1, using: &generator) }
+  }
+}()
+
 /// Normal values, the same in every run, for tensors of any size.
 struct AttentionBenchInputs<Element: FloatingPointElement> {
   private let pool: [Element]
 
   init() {
-    var generator = SplitMix64(seed: 4)
-    // The sum of twelve uniform numbers has variance 1.
-    pool = (0..<1 << 20).map { _ in
-      let sum = (0..<12).reduce(-6.0) { total, _ in total + Double.random(in: 0..<1, using: &generator) }
-      return Element(rounding: sum)
-    }
+    pool = normals.map { Element(rounding: Double($0)) }
   }
 
   /// The tensor of a number: pieces of the pool, from another place for each.

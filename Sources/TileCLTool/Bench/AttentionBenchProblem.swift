@@ -39,6 +39,12 @@ struct AttentionBenchProblem {
       }
   }
 
+  /// Compiles what a run needs.
+  func prepare(on engine: Engine) throws {
+    _ = try engine.makePlan(descriptor)
+    if pass == .backward { _ = try engine.makeBackwardPlan(descriptor) }
+  }
+
   /// The operations of one run: multiplications and additions of two products for each visited pair, and of five in the
   /// backward pass (scores, dP, dV, dQ and dK).
   var operations: Double {

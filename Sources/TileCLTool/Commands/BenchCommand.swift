@@ -57,6 +57,9 @@ struct AttentionBenchCommand: ParsableCommand {
   @Flag(help: "List the problems and time none.")
   var list = false
 
+  @Flag(help: "Compile what the problems need, so that a later run finds it in the cache, and time none.")
+  var prepare = false
+
   @Flag(
     help: """
       Time what is asked for: print the limits, then read names of problems from the standard input, one a line, and \
@@ -73,8 +76,8 @@ struct AttentionBenchCommand: ParsableCommand {
   func validate() throws {
     guard repetitions > 0 else { throw ValidationError("--repetitions takes a number above 0") }
     guard sustained >= 0 else { throw ValidationError("--sustained takes a number of seconds, 0 or more") }
-    guard [firstCall, list, serve].count(where: \.self) <= 1 else {
-      throw ValidationError("only one of --first-call, --list and --serve may be given")
+    guard [firstCall, list, prepare, serve].count(where: \.self) <= 1 else {
+      throw ValidationError("only one of --first-call, --list, --prepare and --serve may be given")
     }
   }
 
@@ -87,6 +90,13 @@ struct AttentionBenchCommand: ParsableCommand {
     if list {
       let specifications = problems.map(AttentionBenchSpecification.init)
       print(json ? try prettyJSON(specifications) : specifications.map(\.problem).joined(separator: "\n"))
+      return
+    }
+    if prepare {
+      for problem in problems {
+        // What cannot be compiled will say so when it is timed.
+        for name in names { try? problem.prepare(on: engines.engine(variant: name, profiling: false)) }
+      }
       return
     }
     let clock = BenchClock(repetitions: repetitions, sustained: sustained)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import TileCL
 import TileCLConformance
 
@@ -18,13 +19,16 @@ struct SelftestCommand: ParsableCommand {
   @Option(help: "Only cases whose name contains this text.")
   var filter: String?
 
+  @Option(help: "Every Nth case from the Ith on, as I/N, so that several processes can share the work.")
+  var shard: Shard?
+
   @Flag(help: "Only small cases, for checkers that interpret kernels.")
   var small = false
 
   @Flag(
     help: """
       Force in turn every kernel variant that the device can run, and every size that it can be compiled for, on the \
-      cases of its operation; a line for each.
+      cases of its operation that they fit; a line for each.
       """)
   var allVariants = false
 
@@ -48,7 +52,7 @@ struct SelftestCommand: ParsableCommand {
       (names.isEmpty || names.contains(conformance.operation.rawValue))
         && (!small || conformance.isSmall)
         && (filter.map(conformance.name.contains) ?? true)
-    }
+    }.enumerated().filter { shard?.contains($0.offset) ?? true }.map(\.element)
     guard !cases.isEmpty else { throw ValidationError("no case matches") }
     if allVariants { return try runVariants(cases, settings) }
     let engine = try settings.engine(device)
@@ -61,16 +65,38 @@ struct SelftestCommand: ParsableCommand {
 
   private func runVariants(_ cases: [ConformanceCase], _ settings: ToolSettings) throws {
     var reports: [VariantReport] = []
-    for choice in VariantChoice.all {
-      let report = try VariantReport(choice, cases, device: device, settings) { outcome in
-        if !json, verbose || !outcome.passed { print(outcome.text) }
-      }
-      if !json { print(report.text) }
-      reports.append(report)
+    for sweep in VariantSweep.all {
+      try sweep.run(
+        cases, engine: { try settings.engine(device, variant: $0, tuning: $1) },
+        outcome: { if !json, verbose || !$0.passed { print($0.text) } },
+        report: { report in
+          if !json {
+            print(report.text)
+            fflush(nil)
+          }
+          reports.append(report)
+        })
     }
     if json { print(try prettyJSON(reports)) }
     if reports.contains(where: { $0.failed > 0 }) { throw ExitCode.failure }
   }
+}
+
+/// Part `number` of `count` of a list, its elements taken in turn.
+struct Shard: ExpressibleByArgument {
+  let number: Int
+  let count: Int
+
+  init?(argument: String) {
+    let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 2, let number = parts[0], let count = parts[1], count >= 1, 1...count ~= number else {
+      return nil
+    }
+    self.number = number
+    self.count = count
+  }
+
+  func contains(_ index: Int) -> Bool { index % count == number - 1 }
 }
 
 /// What a self-test found.

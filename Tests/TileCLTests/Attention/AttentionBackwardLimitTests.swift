@@ -129,7 +129,7 @@ struct AttentionBackwardLimitTests {
       #expect(try gradients.query.array().count == problem.queryShape.reduce(1, *))
       counts.insert(context.programBuildCount)
     }
-    #expect(counts == [3])
+    #expect(counts.count == 1, "programs, the first time and always: \(counts)")
   }
 
   @Test("Memory that the device may not give is an error", .enabled(if: TestEngines.hasOpenCL))

@@ -36,7 +36,7 @@ struct AttentionHopperTests {
       }
     }
     for (problem, part) in try [
-      (Self.problem(.float32), "float32"), (Self.problem(dimension: 84), "84"), (Self.problem(dimension: 264), "264"),
+      (Self.problem(.float32), "float32"), (Self.problem(dimension: 84), "84"),
       (Self.problem(scale: -1), "scale"), (Self.problem(scale: 0), "scale"),
       (Self.problem(score: AttentionScore(softcap: 1e-6)), "softcap"),
       (Self.problem(scale: 1e12, score: AttentionScore(hasALiBi: true)), "ALiBi"),
@@ -89,12 +89,13 @@ struct AttentionHopperTests {
       let queryTiles = (500 + queryTile - 1) / queryTile
       var isRight = true
       for (number, mask) in masks.enumerated() {
-        #expect(
-          view.counts(queryTile: queryTile)[number]
-            == (0..<queryTiles).map { tile in
-              let item = 2 * (number * queryTiles + tile)
-              return steps.itemSteps[item + 2] - steps.itemSteps[item]
-            })
+        let counts = view.counts(queryTile: queryTile)[number]
+        for (tile, count) in counts.enumerated() {
+          let item = 2 * (number * queryTiles + tile)
+          let first = steps.itemSteps[item]
+          #expect(count.tiles == Int(steps.itemSteps[item + 2] - first))
+          #expect(count.cut == Int(steps.itemSteps[item + 1]))
+        }
         for query in 0..<500 {
           let item = 2 * (number * queryTiles + query / queryTile)
           var seen = Set<Int>()

@@ -30,7 +30,7 @@ struct AttentionPlanTests {
   func programIsShared() throws {
     let engine = try #require(TestEngines.openCL)
     func descriptor(_ problem: AttentionDescriptor) throws -> AttentionKernelDescriptor {
-      try #require(engine.makePlan(problem).kernelDescriptor)
+      try AttentionLaunch(problem, on: #require(engine.context)).kernelDescriptor
     }
     let causal = try descriptor(.init(queryHeads: 1, queryLength: 5, headDimension: 16, mask: .causal))
     for (queries, keys) in [(1, 1), (1000, 3), (7, 4096)] {
