@@ -61,9 +61,6 @@ static const unsigned char attention_gradients_hopper[] = {
 static const unsigned char attention_copies_hopper[] = {
 #embed "attention/copies.hopper.clh"
 };
-static const unsigned char attention_query_gradient_hopper[] = {
-#embed "attention/query_gradient.hopper.clh"
-};
 static const unsigned char attention_maps_hopper[] = {
 #embed "attention/maps.hopper.clh"
 };
@@ -136,7 +133,6 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/gradient_maps.hopper.clh", attention_gradient_maps_hopper),
     FILE_ENTRY("attention/gradients.hopper.clh", attention_gradients_hopper),
     FILE_ENTRY("attention/copies.hopper.clh", attention_copies_hopper),
-    FILE_ENTRY("attention/query_gradient.hopper.clh", attention_query_gradient_hopper),
     FILE_ENTRY("attention/maps.hopper.clh", attention_maps_hopper),
     FILE_ENTRY("attention/scores.hopper.clh", attention_scores_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),

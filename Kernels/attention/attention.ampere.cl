@@ -20,8 +20,8 @@
 //
 // Tunables: WARPS, KEY_TILE (a multiple of 16), SLOTS (at least 2).
 //
-// Preconditions: pattern words run along the keys of a query; KEY_TILE divides 32, or is a multiple of it, under a block
-// mask with patterns; scale > 0 for plain scores; what the mask hides is finite; lengths at most 2^30.
+// Preconditions: pattern words run along the keys of a query; KEY_TILE divides 32, or is a multiple of it, under a
+// block mask with patterns; scale > 0 for plain scores; what the mask hides is finite; lengths at most 2^30.
 //
 // Needs: scores.clh
 // Needs: ../ampere/instructions.ampere.clh

@@ -14,8 +14,8 @@
 //                 of this one, so that the matrix units work while the softmax is taken. S, P and O stay in registers,
 //                 until O leaves through the slot in which its Q was.
 //
-// Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, whose addresses and strides are multiples of 16 bytes;
-// O[b, h, i, :] and LSE[b, h, i] contiguous. Without a token order Q, K, V and O go through tensor maps
+// Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, whose addresses and strides are multiples of 16
+// bytes; O[b, h, i, :] and LSE[b, h, i] contiguous. Without a token order Q, K, V and O go through tensor maps
 // (attention/maps.hopper.clh).
 //
 // Work-group (128 * (1 + CONSUMERS), 1, 1). Local memory: QUERY_SLOTS tiles of Q, STAGES tiles each of K and V, then
@@ -462,8 +462,8 @@ void tilecl_attention_forward_hopper(
       outputs[i] *= shrink[i / 2 % 2];                             \
   }
 
-// Whether the end of an item and the start of the next are one. Code for pairs, which may be long, then stood there once
-// more.
+// Whether the end of an item and the start of the next are one. Code for pairs, which may be long, then stood there
+// once more.
 #define OVERLAPS_ITEMS (QUERY_SLOTS > 1 && !LANEWISE)
 
     item_t at;

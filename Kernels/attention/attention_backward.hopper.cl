@@ -1,35 +1,33 @@
 // Scaled dot-product attention, backward, for NVIDIA Hopper: fp16 and bf16, D = Dv of 64 or 128.
 //
-//   P[i,j]  = exp(scale Q[i,:].K[j,:] - LSE[i])           for each visible pair (i, j), 0 where LSE[i] is -inf; scale > 0
+//   P[i,j]  = exp(scale Q[i,:].K[j,:] - LSE[i])         for each visible pair (i, j), 0 where LSE[i] is -inf; scale > 0
 //   g[i,j]  = P[i,j] (dO[i,:].V[j,:] - delta[i])
 //   dQ[i,:] = scale sum_j g[i,j] K[j,:]      dK[j,:] = scale sum_i g[i,j] Q[i,:]      dV[j,:] = sum_i P[i,j] dO[i,:]
 //
-// Compiled twice, as attention_backward.cl, which says more of the formulas: a work-group *owns* a tile of queries, whose
-// dQ it sums over all keys, or a tile of keys, whose dK and dV it sums over all queries of all heads that share them. So
-// there are seven products in place of five, and no atomics; each sum has one order. P and g become 16-bit elements, as
-// operands of products; everything else is fp32.
+// Compiled twice, as attention_backward.cl, which says more of the formulas: a work-group *owns* a tile of queries,
+// whose dQ it sums over all keys, or a tile of keys, whose dK and dV it sums over all queries of all heads that share
+// them. So there are seven products in place of five, and no atomics; each sum has one order. P and g become 16-bit
+// elements, as operands of products; everything else is fp32.
 //
 //   OWNER_QUERIES 1   own: Q, dO    other: K, V     writes dQ
 //   OWNER_QUERIES 0   own: K, V     other: Q, dO    writes dK, dV; block masks are transposed
 //
-// With STORES, which only keys' owner has, g goes to memory too, and attention/query_gradient.hopper.clh makes dQ of it:
-// five products, for 2 bytes a pair written and read.
-//
-// Groups live as long as the kernel; each takes its items, an own tile each, from a schedule that the host has balanced.
-// Barriers in local memory say which slots are full and which are empty:
+// Groups live as long as the kernel; each takes its items, an own tile each, from a schedule that the host has
+// balanced. Barriers in local memory say which slots are full and which are empty:
 //
 //   warpgroup 0   warp 0 streams own tiles and, tile after tile, the other side's; warp 1 sends gradients to global
-//                 memory, from the slots in which the own tiles were; warp 2 writes the items of which no pair is visible.
+//                 memory, from the slots in which the own tiles were; warp 2 writes items without a visible pair.
 //   others        64 own rows each. Everything stays in registers: rows are own rows, so that P and g, as they come
-//                 from the first two products, are left operands of the last. In each step the scores of the next tile go
-//                 to the matrix units before g of this one, whose own products then run while exponentials are taken.
+//                 from the first two products, are left operands of the last. In each step the scores of the next tile
+//                 go to the matrix units before g of this one, whose own products then run while exponentials are
+//                 taken.
 //
 // Tensors: Q[b, h, i, :], dO likewise, K[b, h / head_ratio, j, :], V likewise, through tensor maps
 // (attention/gradient_maps.hopper.clh), whose addresses and strides are multiples of 16 bytes; gradients contiguous.
 // Rows beyond a tensor read as zeros. LSE and delta as that file writes them.
 //
-// Work-group (128 * (1 + CONSUMERS), 1, 1). Local memory: OWN_SLOTS pairs of own tiles, STAGES pairs of other tiles, LSE
-// and delta beside them if they are queries, then barriers and what warp 0 tells the others about items and tiles.
+// Work-group (128 * (1 + CONSUMERS), 1, 1). Local memory: OWN_SLOTS pairs of own tiles, STAGES pairs of other tiles,
+// LSE and delta beside them if they are queries, then barriers and what warp 0 tells the others about items and tiles.
 //
 // Tunables: see attention/gradients.hopper.clh.
 //
@@ -37,7 +35,7 @@
 // pattern words run along the other side; what the mask hides is finite; lengths at most 2^30.
 //
 // Program parts: common/storage.clh, attention/common.clh, hopper/instructions.hopper.clh,
-// attention/gradients.hopper.clh, attention/gradient_maps.hopper.clh, attention/query_gradient.hopper.clh, this file.
+// attention/gradients.hopper.clh, attention/gradient_maps.hopper.clh, this file.
 //
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: gradients.hopper.clh
@@ -45,8 +43,6 @@
 // Check: -D OWNER_QUERIES=0
 // Check: -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128 -D CONSUMERS=2 -D OTHER_TILE=80
 // Check: -D OWNER_QUERIES=0 -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128
-// Check: -D OWNER_QUERIES=0 -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128 -D STORES=1
-// Check: -D OWNER_QUERIES=0 -D STORES=1
 // Check: -D MASK=2 -D HEAD_DIM=128 -D VALUE_DIM=128 -D CONSUMERS=1 -D STAGES=2
 // Check: -D MASK=2 -D HAS_PATTERNS=0 -D CONSUMERS=3
 // Check: -D OWNER_QUERIES=0 -D MASK=2
@@ -71,21 +67,13 @@
 #define BARRIERS (3 * OWN_SLOTS + 2 * STAGES)
 // Three words an item: tiles of the other side (-1: no item comes any more), first own row, own head in the batch.
 #define ITEM_WORD(slot, word) (BARRIER(BARRIERS, 0) + 16 * (slot) + 4 * (word))
-// Six words a tile of the other side: how many follow one another for one head of queries, this one included, and in
-// how many of these pairs may have to be hidden; first row, pattern or -1, place of the first row in its block;
-// number of the tile of pair gradients of the first warpgroup.
+// Five words a tile of the other side: how many follow one another for one head of queries, this one included, and in
+// how many of these pairs may have to be hidden; first row, pattern or -1, place of the first row in its block.
 #define TILE_WORD(slot, word) (ITEM_WORD(OWN_SLOTS, 0) + 32 * (slot) + 4 * (word))
 #define LOCAL_BYTES (BARRIER_BASE + 8 * BARRIERS + 16 * OWN_SLOTS + 32 * STAGES)
 
-#if STORES
-#define FIRST_HEAD first_head
-#else
-#define FIRST_HEAD 0
-#endif
-
-// Whether there are tiles with hidden pairs. Queries behind the last need no hiding, and
-// keys there only if what they weigh is stored.
-#define HIDES (OWNER_QUERIES || STORES || MASK == MASK_CAUSAL || (MASK == MASK_BLOCKS && HAS_PATTERNS))
+// Whether there are tiles with hidden pairs. Queries behind the last need no hiding, nor do keys there that are owned.
+#define HIDES (OWNER_QUERIES || MASK == MASK_CAUSAL || (MASK == MASK_BLOCKS && HAS_PATTERNS))
 
 // A place in a ring of slots, with the parity of its round.
 typedef struct {
@@ -130,7 +118,7 @@ static inline void hide(float scores[PAIRS], const uint base, const int own_slot
     hide_unset(scores, words);
   }
 #endif
-#if OWNER_QUERIES || STORES || MASK == MASK_CAUSAL
+#if OWNER_QUERIES || MASK == MASK_CAUSAL
   const int first = load_local(TILE_WORD(slot, 2)) + first_column;
   int limit[2];
 #pragma unroll
@@ -147,18 +135,6 @@ static inline void hide(float scores[PAIRS], const uint base, const int own_slot
 }
 #endif
 
-#if STORES
-// Stores what a work-item has of the tile of pair gradients of a number. It asks anew who it is: what is computed from
-// that would take registers all the while.
-static inline void store_pair_gradients(__global uint *pair_gradients, const uint number, const uint weights[WEIGHTS])
-{
-  const uint item = local_item() & 127;
-  __global uint *words = pair_gradients + ((ulong)number * PAIR_TILE_WORDS + item / 32 * 512 + item % 32);
-#pragma unroll
-  for (int i = 0; i < WEIGHTS; ++i)
-    words[i % 2 * 256 + i / 2 * 32] = weights[i];
-}
-#endif
 
 // Puts sums, times a factor, where a warpgroup's own rows were.
 static inline void hand_over(const uint place, const float sums[SUMS], const float factor)
@@ -183,10 +159,6 @@ void tilecl_attention_backward_hopper(
     const int query_length, const int key_length, const int query_heads, const int head_ratio, const int own_tiles,
     const ulong delta_offset, const int pitch,  // of rows
     const float scale, const float exponent_scale  // of scores, and of exponents of 2
-#if STORES
-    , __global uint *pair_gradients, const int query_tiles, const int key_tiles,  // of 64, in pair_gradients
-    const int first_head  // of keys, in the batch, whose are the first items
-#endif
     MASK_PARAMETERS)
 {
   GROUPS_AT_ONCE(GROUPS_PER_UNIT);
@@ -227,7 +199,7 @@ void tilecl_attention_backward_hopper(
         acquire_map(map + 128 * i);
       for (int i = schedule[group]; i < schedule[group + 1]; ++i) {
         const int tiles = items[2 * i + 1];
-        const int head_number = items[2 * i] / own_tiles + FIRST_HEAD;
+        const int head_number = items[2 * i] / own_tiles;
         const int first_own = items[2 * i] % own_tiles * OWN_TILE;
         const int own_heads = OWN(query_heads, query_heads / head_ratio);
         const int batch = head_number / own_heads;
@@ -273,13 +245,12 @@ void tilecl_attention_backward_hopper(
           const int diagonal = key_length - query_length;
           int tile = max(first_own - diagonal, 0) / OTHER_TILE;
           const int count = end - tile;
-          const int diagonal_tiles = CEIL_DIV(max(first_own + OWN_TILE - 1 - diagonal, 0), OTHER_TILE) - tile;
+          const int cut = CEIL_DIV(max(first_own + OWN_TILE - 1 - diagonal, 0), OTHER_TILE) - tile;
 #else
           int tile = 0;
           const int count = end;
-          const int diagonal_tiles = 0;
+          const int cut = 0;
 #endif
-          const int cut = STORES && first_own + OWN_TILE > key_length ? count : diagonal_tiles;
 #endif
           for (int j = 0; j < count; ++j) {
             if (own_turn-- == 0) {
@@ -314,10 +285,6 @@ void tilecl_attention_backward_hopper(
             const int first_other = OWN(tile--, tile++) * OTHER_TILE;
 #endif
             store_local(TILE_WORD(at.slot, 2), (uint)first_other);
-#if STORES
-            const int tile_row = ((head_number - first_head) * head_ratio + member) * key_tiles + first_own / 64;
-            store_local(TILE_WORD(at.slot, 5), (uint)(tile_row * query_tiles + first_other / 64));
-#endif
             barrier_expect(OTHER_FULL(at.slot), STAGE_BYTES + ROW_BYTES);
             const uint place = base + STAGE_BASE + at.slot * STAGE_BYTES;
             load_tile(place, map + 256, first_other, other_head, batch, OTHER_FULL(at.slot));
@@ -359,7 +326,7 @@ void tilecl_attention_backward_hopper(
     } else if (warp == 2) {
       for (int i = schedule[groups] + group; i < schedule[groups + 1]; i += groups) {
         const int first_own = items[2 * i] % own_tiles * OWN_TILE;
-        const ulong first_row = (ulong)(items[2 * i] / own_tiles + FIRST_HEAD) * own_length + first_own;
+        const ulong first_row = (ulong)(items[2 * i] / own_tiles) * own_length + first_own;
         const int words = min(OWN_TILE, own_length - first_own) * (HEAD_DIM / 2);
         for (int w = thread % 32; w < words; w += 32) {
           ((__global uint *)(head_gradient + first_row * HEAD_DIM))[w] = 0;
@@ -420,19 +387,7 @@ void tilecl_attention_backward_hopper(
 #define HIDE()
 #endif
 
-#if STORES && HEAD_DIM == 128
-// There are no registers for weights on their way and exponentials at a time.
-#define AWAIT_SCORES() WAIT_PRODUCT(1)
-#else
-#define AWAIT_SCORES() WAIT_PRODUCT(2)
-#endif
 
-#if STORES
-#define STORE_PAIR_GRADIENTS() \
-  store_pair_gradients(pair_gradients, load_local(TILE_WORD(before, 5)) + warpgroup * query_tiles, weights)
-#else
-#define STORE_PAIR_GRADIENTS()
-#endif
 
 // One tile, whose P is there, and P of the next. Under way are this tile's products, and what the tile before adds to
 // head_sums. Compilers count what is under way from the last wait for everything on, and not across a loop's end. They
@@ -448,7 +403,6 @@ void tilecl_attention_backward_hopper(
   weigh_products(products, scores, DELTA);                                    \
   pack(weights, products);                                                    \
   before = at.slot;                                                           \
-  STORE_PAIR_GRADIENTS();                                                     \
   advance(&at, STAGES);                                                       \
   if (!(is_last)) {                                                           \
     barrier_wait(OTHER_FULL(at.slot), at.phase);                              \
@@ -457,7 +411,7 @@ void tilecl_attention_backward_hopper(
   start_sums(head_sums, weights, OTHER_HEADS(before));                        \
   if (!(is_last)) {                                                           \
     start_pairs(products, OWN_VALUES, OTHER_VALUES(at.slot));                 \
-    AWAIT_SCORES();                                                           \
+    WAIT_PRODUCT(2);                                                          \
     SETTLE_PAIRS(scores);                                                     \
     if (cuts_next) {                                                          \
       HIDE();                                                                 \

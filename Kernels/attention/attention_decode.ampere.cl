@@ -6,9 +6,9 @@
 //
 // The work is reading K and V, so they are read once: all queries of all heads that share them are the columns of one
 // tile. Products are taken transposed, S^T = K Q^T and O^T = V^T P^T, since the instruction has 16 rows and 8 columns,
-// and columns are few. Each warp streams keys of its own through its own ring in local memory, and needs the others only
-// at the end. The keys of a head are split among groups (Flash-Decoding, Dao et al. 2023); the last group of a head to
-// finish adds the parts up, always in the same order.
+// and columns are few. Each warp streams keys of its own through its own ring in local memory, and needs the others
+// only at the end. The keys of a head are split among groups (Flash-Decoding, Dao et al. 2023); the last group of a
+// head to finish adds the parts up, always in the same order.
 //
 // Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, by offset and strides in elements, multiples of 8;
 // O[b, h, i, :] and LSE[b, h, i] contiguous, LSE may be null. Column c of a head of keys is query c % stored of its
@@ -174,7 +174,8 @@ static inline void finish(const columns_t *columns, const int column, const int 
   const bool exists = query < columns->queries;
   const float inverse = exists && all != 0.0f ? factor / all : 0.0f;
   const ulong row = (columns->first_head + head) * query_length + columns->first_row + query;
-  const uint2 words = (uint2)(packed(total.x * inverse, total.y * inverse), packed(total.z * inverse, total.w * inverse));
+  const uint2 words =
+      (uint2)(packed(total.x * inverse, total.y * inverse), packed(total.z * inverse, total.w * inverse));
   *(__global uint2 *)(output + row * VALUE_DIM + channel) = words;
   if (lse && channel == 0)
     lse[row] = exists ? (reference + fast_log2(all)) * LN_2 : -INFINITY;
@@ -235,7 +236,8 @@ void tilecl_attention_decode(
   const int my_tiles = CEIL_DIV(max(end_tile - first_tile, 0), WARPS);
 
   __global const storage_t *keys =
-      key + key_offset + sequence.batch * key_batch_stride + head * key_head_stride + sequence.first_key * key_row_stride;
+      key + key_offset + sequence.batch * key_batch_stride + head * key_head_stride +
+      sequence.first_key * key_row_stride;
   __global const storage_t *values = value + value_offset + sequence.batch * value_batch_stride +
                                      head * value_head_stride + sequence.first_key * value_row_stride;
   const uint ring = LOCAL_ADDRESS(memory) + warp * RING_BYTES;
@@ -476,8 +478,8 @@ void tilecl_attention_decode(
   __local float2 *exponents = (__local float2 *)memory;  // and sums
   __local float4 *team_totals = (__local float4 *)(exponents + MOST_SPLITS * COLUMNS);
   __local float *team_sums = (__local float *)(team_totals + WORK_ITEMS);
-  // Where there are more work-items than elements, teams of them take parts in turn. All waits are for loads from global
-  // memory, so as many as possible are on their way at once.
+  // Where there are more work-items than elements, teams of them take parts in turn. All waits are for loads from
+  // global memory, so as many as possible are on their way at once.
   const int elements = columns.count * (VALUE_DIM / 4);
   const int width = min(elements, WORK_ITEMS);
   const int teams = WORK_ITEMS / width;

@@ -33,11 +33,10 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
   /// The sides that one problem is computed with.
   package struct Tiles: Hashable, Sendable, KernelSizes {
     package let headDimension: Int
-    /// Nil if the gradients of queries are made of what the keys' kernel stores of each pair.
-    package let queries: Side?
+    package let queries: Side
     package let keys: Side
 
-    package var name: String { "d\(headDimension)-q\(queries?.name ?? "stored")-k\(keys.name)" }
+    package var name: String { "d\(headDimension)-q\(queries.name)-k\(keys.name)" }
   }
 
   /// The compile keys that all kernels of attention have.
@@ -51,9 +50,8 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
   package init(_ problem: AttentionDescriptor, tuning: String? = nil) {
     shared = AttentionScoreArguments.defines(problem)
     let rows = RowsAlike(problem)
-    let canStore = AttentionPairGradients(problem) != nil
     tiles = KernelTable.tuning(Self.tunings, usual: Self.usualTiles(problem, rows), forced: tuning) {
-      $0.headDimension == problem.headDimension && rows.allow($0) && ($0.queries != nil || canStore)
+      $0.headDimension == problem.headDimension && rows.allow($0)
     }
     hasPatterns = problem.mask.blockMasks?.masks.contains { !$0.patterns.isEmpty } ?? false
   }
@@ -63,8 +61,7 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
     let own = [
       "OWNER_QUERIES": owner.rawValue, "CONSUMERS": side.consumers, "OTHER_TILE": side.otherTile,
       "STAGES": side.stages, "OWN_SLOTS": side.ownSlots, "GROUPS_PER_UNIT": side.groupsPerUnit,
-      "HAS_PATTERNS": hasPatterns ? 1 : 0, "STORES": tiles.queries == nil ? 1 : 0,
-      "QUERY_WARPGROUPS": AttentionPairGradients.queryWarpgroups,
+      "HAS_PATTERNS": hasPatterns ? 1 : 0,
     ]
     return variant.source(defines: shared.merging(own) { $1 })
   }
@@ -104,8 +101,6 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
 
   private static let dense128 = Tiles(
     headDimension: 128, queries: Side(2, x: 64, stages: 5, ownSlots: 1), keys: Side(2, x: 64, stages: 4, ownSlots: 1))
-  private static let stored128 = Tiles(
-    headDimension: 128, queries: nil, keys: Side(2, x: 64, stages: 4, ownSlots: 1))
   private static let blocks128 = Tiles(
     headDimension: 128, queries: Side(2, x: 64, stages: 3, ownSlots: 2), keys: Side(2, x: 64, stages: 3, ownSlots: 2))
   private static let smallQueryBlocks128 = Tiles(
@@ -119,8 +114,6 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
     keys: Side(1, x: 64, stages: 4, ownSlots: 2))
   private static let dense64 = Tiles(
     headDimension: 64, queries: Side(3, x: 64, stages: 6, ownSlots: 2), keys: Side(2, x: 64, stages: 6, ownSlots: 2))
-  private static let stored64 = Tiles(
-    headDimension: 64, queries: nil, keys: Side(2, x: 64, stages: 6, ownSlots: 2))
   private static let tallDense64 = Tiles(
     headDimension: 64, queries: Side(2, x: 128, stages: 4, ownSlots: 2), keys: Side(2, x: 80, stages: 6, ownSlots: 2))
   private static let blocks64 = Tiles(
@@ -137,9 +130,7 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
 
   /// All that the kernels are compiled for.
   package static let tunings = [
-    dense128, stored128, blocks128, smallQueryBlocks128, smallKeyBlocks128, smallBlocks128, dense64, stored64,
-    tallDense64,
-    blocks64,
+    dense128, blocks128, smallQueryBlocks128, smallKeyBlocks128, smallBlocks128, dense64, tallDense64, blocks64,
     smallQueryBlocks64, smallKeyBlocks64, smallBlocks64,
   ]
 
@@ -178,9 +169,8 @@ private struct RowsAlike {
   /// Whether tiles lie within blocks.
   func allow(_ tiles: AttentionBackwardHopperDescriptor.Tiles) -> Bool {
     guard let blocks else { return true }
-    guard let side = tiles.queries else { return false }
-    return queries % side.ownTile == 0 && keys % tiles.keys.ownTile == 0
-      && blocks.key % side.otherTile == 0 && blocks.query % tiles.keys.otherTile == 0
+    return queries % tiles.queries.ownTile == 0 && keys % tiles.keys.ownTile == 0
+      && blocks.key % tiles.queries.otherTile == 0 && blocks.query % tiles.keys.otherTile == 0
   }
 
   private static func rows(_ masks: HeadBlockMasks) -> Int {

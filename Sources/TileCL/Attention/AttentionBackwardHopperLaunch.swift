@@ -6,21 +6,13 @@ package import TileCLRuntime
 package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
   package let kernelDescriptor: AttentionBackwardHopperDescriptor
   private let keys: AttentionBackwardHopperSide
-  private let queries: Queries
+  private let queries: AttentionBackwardHopperSide
   private let rowKernel: Kernel
   private let problem: AttentionDescriptor
   private let context: Context
   /// LSE and delta of a head, with room for tiles that reach beyond its queries.
   private let pitch: Int
   private let rowByteCount: Int
-
-  /// How the gradients of queries are computed.
-  private enum Queries: Sendable {
-    /// From scores of their own.
-    case side(AttentionBackwardHopperSide)
-    /// From what the keys' kernel has stored; with the schedules of its parts.
-    case stored(AttentionPairGradients, Kernel, [AttentionBackwardHopperSide.Part])
-  }
 
   /// - Parameters:
   ///   - problem: One that ``AttentionBackwardHopperDescriptor`` has no objection to.
@@ -33,29 +25,11 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     let tiles = descriptor.tiles
     let keyProgram = try context.program(descriptor.source(variant, tiles.keys, owner: .keys))
     rowKernel = try keyProgram.kernel("tilecl_attention_gradient_rows")
-    var keyParts = [0..<problem.batch * problem.keyValueHeads]
-    if let side = tiles.queries {
-      let program = try context.program(descriptor.source(variant, side, owner: .queries))
-      queries = .side(
-        try AttentionBackwardHopperSide(
-          problem, owner: .queries, tiles: side, program: program, parts: [0..<problem.batch * problem.queryHeads],
-          on: context))
-    } else {
-      guard let pairs = AttentionPairGradients(problem) else {
-        throw TileCLError(
-          .limitExceeded, "gradients of pairs of a head need more memory than there may be", argument: "queryLength")
-      }
-      keyParts = pairs.parts
-      let parts = try pairs.parts.map { heads in
-        let schedule = pairs.schedule(problem, part: heads, groupLimit: context.device.capabilities.computeUnits)
-        return AttentionBackwardHopperSide.Part(
-          heads: heads.lowerBound * problem.headRatio..<heads.upperBound * problem.headRatio,
-          schedule: try context.makeBuffer(copying: schedule.words), groups: schedule.groups)
-      }
-      queries = .stored(pairs, try keyProgram.kernel("tilecl_attention_query_gradient_hopper"), parts)
-    }
+    let queryProgram = try context.program(descriptor.source(variant, tiles.queries, owner: .queries))
+    queries = try AttentionBackwardHopperSide(
+      problem, owner: .queries, tiles: tiles.queries, program: queryProgram, on: context)
     keys = try AttentionBackwardHopperSide(
-      problem, owner: .keys, tiles: tiles.keys, program: keyProgram, parts: keyParts, on: context)
+      problem, owner: .keys, tiles: tiles.keys, program: keyProgram, on: context)
     let block = problem.mask.blockMasks?.masks[0].queryBlock ?? 64
     pitch = (problem.queryLength + block - 1) / block * block + 256
     rowByteCount = try checkedProduct(
@@ -70,11 +44,8 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
 
   package var tuning: String { kernelDescriptor.tiles.name }
 
-  /// LSE and delta, twelve tensor maps, and what is stored of pairs.
-  package var workspaceByteCount: Int {
-    guard case .stored(let pairs, _, _) = queries else { return rowByteCount + 2 * Self.mapByteCount }
-    return rowByteCount + Self.mapByteCount + pairs.byteCount
-  }
+  /// LSE and delta, and twelve tensor maps.
+  package var workspaceByteCount: Int { rowByteCount + 2 * Self.mapByteCount }
 
   private static let mapByteCount = 6 * 128
 
@@ -101,8 +72,6 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     ]
     let ofQueries = [inputs.query, outputGradient]
     let ofKeys = [inputs.key, inputs.value]
-    let ofPairs: Buffer? =
-      if case .stored(let pairs, _, _) = queries { try context.makeBuffer(byteCount: pairs.byteCount) } else { nil }
 
     func enqueueMaps(
       _ side: AttentionBackwardHopperSide, own: [Tensor<Element>], other: [Tensor<Element>],
@@ -125,10 +94,11 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     }
 
     func enqueue(
-      _ side: AttentionBackwardHopperSide, _ part: AttentionBackwardHopperSide.Part, maps: Buffer,
+      _ side: AttentionBackwardHopperSide, own: [Tensor<Element>], other: [Tensor<Element>],
       gradients: [KernelArgument]
     ) throws {
-      var arguments: [KernelArgument] = [.buffer(maps), .buffer(rows)] + gradients + [.buffer(part.schedule)]
+      let maps = try enqueueMaps(side, own: own, other: other, gradients: gradients)
+      var arguments: [KernelArgument] = [.buffer(maps), .buffer(rows)] + gradients + [.buffer(side.schedule)]
       for count in [
         problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, side.ownTiles,
       ] {
@@ -138,49 +108,17 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
         .element(heads * pitch), .int32(Int32(clamping: pitch)), .float(problem.scale),
         .float(problem.scale * 1.442_695_04),
       ]
-      if let ofPairs, case .stored(let pairs, _, _) = queries {
-        arguments.append(.buffer(ofPairs))
-        arguments += [pairs.queryTiles, pairs.keyTiles, part.heads.lowerBound].map { .int32(Int32(clamping: $0)) }
-      }
       let size = side.tiles.workGroupSize
       events.append(
         try context.queue.launch(
-          side.kernel, global: [part.groups * size], local: [size], arguments + side.maskArguments))
+          side.kernel, global: [side.groups * size], local: [size], arguments + side.maskArguments))
     }
 
-    func enqueueStored(
-      _ pairs: AttentionPairGradients, _ kernel: Kernel, _ part: AttentionBackwardHopperSide.Part, maps: Buffer
-    ) throws {
-      var arguments: [KernelArgument] = [
-        .buffer(maps), ofPairs.map { .buffer($0) } ?? .noBuffer, try gradients.query.kernelArgument,
-        .buffer(part.schedule),
-      ]
-      for count in [
-        problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, pairs.queryTiles,
-        pairs.keyTiles, part.heads.lowerBound,
-      ] {
-        arguments.append(.int32(Int32(clamping: count)))
-      }
-      let size = AttentionPairGradients.workGroupSize
-      events.append(
-        try context.queue.launch(
-          kernel, global: [part.groups * size], local: [size], arguments + [.float(problem.scale)]))
-    }
-
-    let keyResults = [try gradients.key.kernelArgument, try gradients.value.kernelArgument]
-    let keyMaps = try enqueueMaps(keys, own: ofKeys, other: ofQueries, gradients: keyResults)
-    switch queries {
-    case .side(let side):
-      try enqueue(keys, keys.parts[0], maps: keyMaps, gradients: keyResults)
-      let results = [try gradients.query.kernelArgument, .noBuffer]
-      let maps = try enqueueMaps(side, own: ofQueries, other: ofKeys, gradients: results)
-      try enqueue(side, side.parts[0], maps: maps, gradients: results)
-    case .stored(let pairs, let kernel, let parts):
-      for (keyPart, queryPart) in zip(keys.parts, parts) {
-        try enqueue(keys, keyPart, maps: keyMaps, gradients: keyResults)
-        try enqueueStored(pairs, kernel, queryPart, maps: keyMaps)
-      }
-    }
+    try enqueue(
+      keys, own: ofKeys, other: ofQueries,
+      gradients: [gradients.key.kernelArgument, gradients.value.kernelArgument])
+    try enqueue(
+      queries, own: ofQueries, other: ofKeys, gradients: [gradients.query.kernelArgument, .noBuffer])
     return events
   }
 }

@@ -10,30 +10,20 @@ struct AttentionBackwardHopperSide: Sendable {
   let tiles: AttentionBackwardHopperDescriptor.Side
   let kernel: Kernel
   let mapKernel: Kernel
-  /// Of the program of either side, what prepares LSE and delta.
-  let rowKernel: Kernel
   let maskArguments: [KernelArgument]
   /// The own tiles of one head.
   let ownTiles: Int
-  /// The launches, which follow one another.
-  let parts: [Part]
-
-  /// What one launch does: some heads of the batch.
-  struct Part: Sendable {
-    let heads: Range<Int>
-    let schedule: Buffer
-    let groups: Int
-  }
+  let schedule: Buffer
+  let groups: Int
 
   init(
     _ problem: AttentionDescriptor, owner: Owner, tiles: AttentionBackwardHopperDescriptor.Side, program: Program,
-    parts: [Range<Int>], on context: Context
+    on context: Context
   ) throws {
     self.owner = owner
     self.tiles = tiles
     kernel = try program.kernel("tilecl_attention_backward_hopper")
     mapKernel = try program.kernel("tilecl_attention_gradient_maps")
-    rowKernel = try program.kernel("tilecl_attention_gradient_rows")
     maskArguments = try AttentionMaskArguments(
       problem, transposed: owner == .keys, bitsAlongKeys: true, on: context
     ).arguments
@@ -45,13 +35,12 @@ struct AttentionBackwardHopperSide: Sendable {
     let otherLength = ownsQueries ? problem.keyLength : problem.queryLength
     let bytes = 2 * otherLength * problem.headDimension * problem.dtype.byteCount
     let chunk = AttentionHopperSchedule.headsInCache(byteCount: bytes * (ownsQueries ? 1 : problem.headRatio))
-    self.parts = try parts.map { [ownTiles] heads in
-      let schedule = AttentionHopperSchedule(
-        heads: heads.count, tiles: ownTiles, chunk: chunk * (ownsQueries ? problem.headRatio : 1),
-        groupLimit: groupLimit, itemCost: 2, namesCosts: true
-      ) { costs(heads.lowerBound + $0) }
-      return Part(heads: heads, schedule: try context.makeBuffer(copying: schedule.words), groups: schedule.groups)
-    }
+    let heads = problem.batch * (ownsQueries ? problem.queryHeads : problem.keyValueHeads)
+    let schedule = AttentionHopperSchedule(
+      heads: heads, tiles: ownTiles, chunk: chunk * (ownsQueries ? problem.headRatio : 1), groupLimit: groupLimit,
+      itemCost: 2, namesCosts: true, costs: costs)
+    self.schedule = try context.makeBuffer(copying: schedule.words)
+    groups = schedule.groups
   }
 
   /// For each head of the own side, counted through the batch, what its own tiles cost.

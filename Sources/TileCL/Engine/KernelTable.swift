@@ -128,7 +128,7 @@ public enum KernelTable {
       operation: .attention, part: .backward, name: "hopper",
       headers: [
         "attention/common.clh", "hopper/instructions.hopper.clh", "attention/gradients.hopper.clh",
-        "attention/gradient_maps.hopper.clh", "attention/query_gradient.hopper.clh",
+        "attention/gradient_maps.hopper.clh",
       ], file: "attention/attention_backward.hopper.cl", requirement: .wgmma,
       scope: AttentionBackwardHopperDescriptor.scope,
       tunings: AttentionBackwardHopperDescriptor.tunings.map(\.name)),

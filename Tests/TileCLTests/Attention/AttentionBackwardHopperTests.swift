@@ -39,33 +39,14 @@ struct AttentionBackwardHopperTests {
 
   @Test("Own tiles lie within rows of blocks that are alike")
   func tilesOfBlocks() throws {
-    func consumers(_ mask: AttentionMask) throws -> [Int?] {
+    func consumers(_ mask: AttentionMask) throws -> [Int] {
       let tiles = AttentionBackwardHopperDescriptor(try Self.problem(dimension: 128, mask: mask)).tiles
-      return [tiles.queries?.consumers, tiles.keys.consumers]
+      return [tiles.queries.consumers, tiles.keys.consumers]
     }
     #expect(try consumers(Self.blocks(128, 256) { $0 == $1 }) == [2, 2])
     #expect(try consumers(Self.blocks(64, 64) { $0 == $1 }) == [1, 1])
     #expect(try consumers(Self.blocks(64, 128) { $0 == $1 }) == [1, 2])
     #expect(try consumers(Self.blocks(192, 64) { $0 == $1 }) == [1, 1])
     #expect(try consumers(Self.blocks(64, 64) { $0 / 2 == $1 / 2 }) == [2, 2], "pairs of rows are alike")
-  }
-
-  @Test("Parts of stored pairs cover the heads of keys and keep to the limit", arguments: [1, 2, 4])
-  func parts(ratio: Int) throws {
-    let problem = try Self.problem(
-      heads: 16, keyHeads: 16 / ratio, queries: 8000, keys: 8190, dimension: 128, mask: .causal)
-    let pairs = try #require(AttentionPairGradients(problem))
-    #expect(pairs.queryTiles == 128)
-    #expect(pairs.keyTiles == 128)
-    #expect(Array(pairs.parts.joined()) == Array(0..<16 / ratio))
-    #expect(pairs.byteCount <= 1 << 30)
-    #expect(pairs.byteCount == pairs.parts.map { $0.count * ratio * 128 * 128 * 8192 }.max())
-    let items = pairs.schedule(problem, part: pairs.parts[0], groupLimit: 7)
-    #expect(items.groups == 7)
-    #expect(
-      items.words.dropFirst(9).sorted() == (0..<Int32(pairs.parts[0].count * ratio * 32)).map { $0 },
-      "each item once, none of them empty")
-    #expect(AttentionPairGradients(try Self.problem(queries: 60_000, keys: 60_000)) == nil)
-    #expect(try AttentionPairGradients(Self.problem(mask: Self.blocks(64, 64) { $0 == $1 })) == nil)
   }
 }
