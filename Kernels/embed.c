@@ -16,11 +16,17 @@ static const unsigned char attention_tiles[] = {
 static const unsigned char attention_vectors[] = {
 #embed "attention/vectors.clh"
 };
+static const unsigned char attention_walk[] = {
+#embed "attention/walk.clh"
+};
 static const unsigned char attention_attention[] = {
 #embed "attention/attention.cl"
 };
 static const unsigned char attention_attention_vector[] = {
 #embed "attention/attention.vector.cl"
+};
+static const unsigned char attention_attention_amx[] = {
+#embed "attention/attention.amx.cl"
 };
 static const unsigned char attention_gradients[] = {
 #embed "attention/gradients.clh"
@@ -76,6 +82,9 @@ static const unsigned char hopper_instructions[] = {
 static const unsigned char x86_vectors[] = {
 #embed "x86/vectors.avx512.clh"
 };
+static const unsigned char x86_tiles[] = {
+#embed "x86/tiles.amx.clh"
+};
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
 };
@@ -109,6 +118,9 @@ static const unsigned char roof_wgmma[] = {
 static const unsigned char probe_zmm[] = {
 #embed "probe/zmm.avx512.cl"
 };
+static const unsigned char probe_matrix[] = {
+#embed "probe/matrix.amx.cl"
+};
 
 #define FILE_ENTRY(path, array) {path, array, sizeof array}
 
@@ -118,8 +130,10 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/scores.clh", attention_scores),
     FILE_ENTRY("attention/tiles.clh", attention_tiles),
     FILE_ENTRY("attention/vectors.clh", attention_vectors),
+    FILE_ENTRY("attention/walk.clh", attention_walk),
     FILE_ENTRY("attention/attention.cl", attention_attention),
     FILE_ENTRY("attention/attention.vector.cl", attention_attention_vector),
+    FILE_ENTRY("attention/attention.amx.cl", attention_attention_amx),
     FILE_ENTRY("attention/gradients.clh", attention_gradients),
     FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),
     FILE_ENTRY("attention/attention_backward.vector.cl", attention_attention_backward_vector),
@@ -138,6 +152,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
     FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
+    FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
@@ -149,6 +164,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("roof/mma.ampere.cl", roof_mma),
     FILE_ENTRY("roof/wgmma.hopper.cl", roof_wgmma),
     FILE_ENTRY("probe/zmm.avx512.cl", probe_zmm),
+    FILE_ENTRY("probe/matrix.amx.cl", probe_matrix),
 };
 
 const tilecl_kernel_file *tilecl_kernel_files(size_t *count) {

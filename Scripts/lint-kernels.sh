@@ -18,9 +18,10 @@ while IFS= read -r file; do
   case ${file##*/} in
     *.nvidia.cl | *.ampere.cl | *.ampere.clh | *.hopper.cl | *.hopper.clh) target=(-target nvptx64-unknown-unknown) ;;
     *.avx512.cl | *.avx512.clh) target=(-target x86_64-unknown-linux -march=skylake-avx512) ;;
+    *.amx.cl | *.amx.clh) target=(-target x86_64-unknown-linux -march=sapphirerapids) ;;
     *.vector.cl) ;;
     *.*.cl)
-      echo "$file: unknown target in the name; known: nvidia, ampere, hopper, avx512, vector" >&2
+      echo "$file: unknown target in the name; known: nvidia, ampere, hopper, avx512, amx, vector" >&2
       failures=$((failures + 1))
       continue
       ;;

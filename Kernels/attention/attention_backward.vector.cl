@@ -43,7 +43,6 @@
 #define HEAD_VECTORS CEIL_DIV(HEAD_DIM, VECTOR)
 #define VALUE_VECTORS CEIL_DIV(VALUE_DIM, VECTOR)
 #define KEY_VECTORS (KEY_TILE / VECTOR)
-#define FLOATS(vectors) ((__local const float *)(vectors))
 
 // target[m][c] (+)= sum_k left[m * left_row + k * left_step] * right[k][c] for MICRO_ROWS rows m and 1 or 2 vectors c.
 INLINE void multiply_micro(const int vectors, __local vec_t *target, const int target_pitch, const bool adds,

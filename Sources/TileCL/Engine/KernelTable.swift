@@ -15,6 +15,8 @@ public struct KernelVariant: Hashable, Sendable {
     case cpu
     /// An x86 CPU with vectors of 512 bits, as ``Probes/avx512`` finds them.
     case avx512
+    /// An x86 CPU with matrix tiles besides, as ``Probes/amx`` finds them.
+    case amx
 
     /// What a probe must find; nil if the device's kind says all.
     public var capability: Probes.Capability? {
@@ -23,6 +25,7 @@ public struct KernelVariant: Hashable, Sendable {
       case .wgmma: .wgmma
       case .mma: .mma
       case .avx512: .avx512
+      case .amx: .amx
       }
     }
   }
@@ -102,6 +105,13 @@ public enum KernelTable {
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
       tunings: AttentionHopperDescriptor.tunings.map(\.name)),
     KernelVariant(
+      operation: .attention, name: "amx",
+      headers: [
+        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "x86/vectors.avx512.clh",
+        "attention/vectors.clh", "attention/walk.clh", "x86/tiles.amx.clh", "attention/attention_merge.cl",
+      ], file: "attention/attention.amx.cl", requirement: .amx, scope: AttentionMatrixTiles.scope,
+      tunings: AttentionMatrixTiles.tunings.map(\.name)),
+    KernelVariant(
       operation: .attention, name: "ampere",
       headers: ["attention/common.clh", "attention/scores.clh", "ampere/instructions.ampere.clh"],
       file: "attention/attention.ampere.cl", requirement: .mma, scope: AttentionAmpereDescriptor.scope,
@@ -110,14 +120,14 @@ public enum KernelTable {
       operation: .attention, name: "avx512",
       headers: [
         "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "x86/vectors.avx512.clh",
-        "attention/vectors.clh", "attention/attention_merge.cl",
+        "attention/vectors.clh", "attention/walk.clh", "attention/attention_merge.cl",
       ], file: "attention/attention.vector.cl", requirement: .avx512,
       tunings: AttentionVectorTiles.wideTunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: "vector",
       headers: [
         "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "attention/vectors.clh",
-        "attention/attention_merge.cl",
+        "attention/walk.clh", "attention/attention_merge.cl",
       ], file: "attention/attention.vector.cl", requirement: .cpu, tunings: AttentionVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: portableName,
@@ -229,6 +239,7 @@ public enum KernelTable {
       let isCPU = context.device.kind == .cpu
       return (isCPU, isCPU ? "one work-item for each tile suits a CPU" : "not a CPU")
     case .avx512: return verdict(row, "AVX-512", context.probes.avx512)
+    case .amx: return verdict(row, "AMX", context.probes.amx)
     }
   }
 

@@ -19,6 +19,7 @@ public struct Probes: Sendable {
     case wgmma
     case mma
     case avx512
+    case amx
   }
 
   let context: Context
@@ -30,6 +31,7 @@ public struct Probes: Sendable {
     case .wgmma: wgmma
     case .mma: mma
     case .avx512: avx512
+    case .amx: amx
     }
   }
 
@@ -75,6 +77,19 @@ public struct Probes: Sendable {
       // A compiler for another instruction set may not survive the assembly.
       guard context.device.capabilities.x86Features.contains("avx512f") else { return absent("not among its flags") }
       return try runZMM() ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers")
+    }
+  }
+
+  /// Matrix tiles of bf16 in x86 assembly, on a CPU whose flags name AMX. To ask makes the process one that may use them.
+  public var amx: Answer {
+    answer(.amx) {
+      guard avx512.isPresent else { return absent("no AVX-512") }
+      let missing = ["amx_tile", "amx_bf16", "avx512_bf16", "avx512bw"].filter {
+        !context.device.capabilities.x86Features.contains($0)
+      }
+      guard missing.isEmpty else { return absent("no \(missing.joined(separator: ", ")) among its flags") }
+      return try runMatrix()
+        ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers, or had no leave")
     }
   }
 
@@ -149,6 +164,27 @@ public struct Probes: Sendable {
     let input = (0..<48).map { Float($0 * 7 % 16) - 5 }
     let expected = (0..<16).map { input[$0] * input[16 + $0] + input[32 + $0] }
     return try run(kernel, inputs: [input], items: 1, outputCount: 16) == expected
+  }
+
+  private func runMatrix() throws -> Bool {
+    let kernel = try context.program(ProgramSource(files: ["probe/matrix.amx.cl"])).kernel("tilecl_probe_matrix")
+    // Small integers, so that every sum is exact and equality is the right comparison.
+    var generator = SplitMix64(seed: 16)
+    let a = (0..<16 * 32).map { _ in Int.random(in: -8...8, using: &generator) }
+    let b = (0..<32 * 16).map { _ in Int.random(in: -8...8, using: &generator) }
+    // Rows 2k and 2k + 1 of B side by side.
+    var values = a
+    for pair in 0..<16 {
+      for column in 0..<16 { values += [b[2 * pair * 16 + column], b[(2 * pair + 1) * 16 + column]] }
+    }
+    let bits: [UInt16] = values.map { BFloat16(Float($0)).bitPattern }
+    let result: [Float] = try run(kernel, inputs: [bits], items: 1, outputCount: 256)
+    return (0..<16).allSatisfy { row in
+      (0..<16).allSatisfy { column in
+        let sum = (0..<32).reduce(0) { $0 + a[row * 32 + $1] * b[$1 * 16 + column] }
+        return result[row * 16 + column] == Float(sum)
+      }
+    }
   }
 
   private func run<Input: BitwiseCopyable, Output: BitwiseCopyable & ExpressibleByIntegerLiteral>(

@@ -26,6 +26,7 @@ struct BenchRoofs: Encodable {
       switch row?.requirement {
       case .wgmma: "wgmma"
       case .mma: "mma"
+      case .amx: "amx"
       case .some(.none), .cpu, .avx512, nil: "fma"
       }
     return matrix.first { $0.name == name }
