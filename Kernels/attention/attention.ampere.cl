@@ -5,8 +5,7 @@
 //
 // with the scores s of scores.clh; keep is 1 without dropout, else 0 or 1 / (1 - p). After FlashAttention-2 (Dao, arXiv
 // 2307.08691): a warp has 16 queries, whose scores, weights and outputs stay in its registers, and all warps of a group
-// share tiles of keys and values, which asynchronous copies bring while others are in use. Scores are kept as exponents
-// of 2 where nothing but the scale changes them.
+// share tiles of keys and values, which asynchronous copies bring while others are in use.
 //
 // Tensors: Q[b, h, i, :], K[b, h / head_ratio, j, :], V likewise, by offset and strides in elements, multiples of 8;
 // O[b, h, i, :] and LSE[b, h, i] contiguous, LSE may be null. Masks speak of positions, tensors have rows: MEMORY_ROW

@@ -31,22 +31,27 @@
 #define VALUE_ROWS (CEIL_DIV(VALUE_DIM, 32) * 32)
 #define ROUNDED_UP(keys) (CEIL_DIV(keys, 32) * 32)
 
-// Copies rows of bf16 as they are, `pitch` elements each, with zeros behind channels and rows.
-INLINE void stage_bits(__local ushort *tile, const int pitch, const int tile_rows, __global const storage_t *source,
-                       const ulong base, const ulong row_stride, const int first, const int rows,
-                       const int channels ORDER_PARAMETER)
+// Where a left operand of 16 rows of 32 elements begins, in an array of `pitch` elements a row that is cut into such ones.
+// Each is contiguous, as caches like it.
+#define OPERAND(row, column, pitch) (((row) / 16 * ((pitch) / 32) + (column) / 32) * 512)
+
+// Copies rows of bf16 as they are, `pitch` elements each, with zeros behind channels and rows; row by row, or cut into
+// operands.
+INLINE void stage_bits(__local ushort *tile, const int pitch, const bool cuts, const int tile_rows,
+                       __global const storage_t *source, const ulong base, const ulong row_stride, const int first,
+                       const int rows, const int channels ORDER_PARAMETER)
 {
   __global const ushort *elements = (__global const ushort *)source;
   for (int r = 0; r < tile_rows; ++r) {
     const int valid = r < rows ? channels : 0;
     const ulong start = base + (r < rows ? (ulong)MEMORY_ROW(first + r) * row_stride : 0);
-    __local ushort *target = tile + r * pitch;
     for (int c = 0; c < pitch; c += 16) {
+      __local ushort *target = tile + (cuts ? OPERAND(r, c, pitch) + r % 16 * 32 + c % 32 : r * pitch + c);
       if (c + 16 <= valid) {
-        vstore16(vload16(0, elements + start + c), 0, target + c);
+        *(__local ushort16 *)target = ((__global const loose_ushorts_t *)(elements + start + c))->elements;
       } else {
-        for (int i = c; i < c + 16; ++i)
-          target[i] = i < valid ? elements[start + i] : (ushort)0;
+        for (int i = 0; i < 16; ++i)
+          target[i] = c + i < valid ? elements[start + c + i] : (ushort)0;
       }
     }
   }
@@ -59,31 +64,69 @@ static __attribute__((noinline)) void transpose_seldom(vec_t rows[16])
   transpose(rows);
 }
 
-// 16 rows of 32 elements, `pitch` apart, as a right operand: [pair of channels][row].
-INLINE void pair_channels(__local vec_t *target, __local const ushort *rows, const int pitch)
+// A left operand as a right one: [pair of channels][row].
+INLINE void pair_channels(__local vec_t *target, __local const vec_t *rows)
 {
   vec_t m[16];
 #pragma unroll
   for (int i = 0; i < 16; ++i)
-    m[i] = *(__local const vec_t *)(rows + i * pitch);
+    m[i] = rows[i];
   transpose_seldom(m);
 #pragma unroll
   for (int i = 0; i < 16; ++i)
     target[i] = m[i];
 }
 
-// 32 rows of 16 elements, as 16 rows of 32 elements, target_pitch apart.
-INLINE void transpose_rows(__local ushort *target, const int target_pitch, __local const ushort *rows, const int pitch)
+// 32 rows of 16 elements, `pitch` apart, as a left operand, whose rows they become the columns of.
+INLINE void transpose_rows(__local ushort *target, __local const ushort *rows, const int pitch)
 {
   vec_t m[16];
 #pragma unroll
   for (int i = 0; i < 16; ++i)
-    m[i] = as_float16(convert_uint16(vload16(0, rows + 2 * i * pitch)) |
-                      convert_uint16(vload16(0, rows + (2 * i + 1) * pitch)) << 16);
+    m[i] = as_float16(convert_uint16(*(__local const ushort16 *)(rows + 2 * i * pitch)) |
+                      convert_uint16(*(__local const ushort16 *)(rows + (2 * i + 1) * pitch)) << 16);
   transpose(m);
 #pragma unroll
   for (int i = 0; i < 16; ++i)
-    *(__local vec_t *)(target + i * target_pitch) = m[i];
+    ((__local vec_t *)target)[i] = m[i];
+}
+
+// As weigh_pair, but the weights go rounded to where the right operands are; those of keys behind the last one are 0.
+INLINE void weigh_and_round(const int pair, __local vec_t *weights, __local vec_t *scores, const vec_t maxima[PAIR],
+                            const int keys, const float factor, __local vec_t *row_max, __local vec_t *row_scale,
+                            __local vec_t *row_sum, const tile_t *tile, const step_t *step,
+                            const score_t *score ORDER_PARAMETER)
+{
+  const int padded_keys = ROUNDED_UP(keys);
+  for (int i = keys * PAIR; i < padded_keys * PAIR; ++i)
+    scores[i] = -INFINITY;
+#pragma unroll
+  for (int r = 0; r < PAIR; ++r) {
+    const int v = pair * PAIR + r;
+    const vec_t old = row_max[v];
+    const vec_t maximum = larger(maxima[r], old);
+    // While all is hidden the maximum is -inf, and -inf - -inf would be NaN.
+    const vec_t shift = select(maximum, (vec_t)(0.0f), maximum == (vec_t)(-INFINITY));
+    const vec_t shrink = power_of_two(old - shift);
+    vec_t sums[2] = {0.0f, 0.0f};
+#pragma unroll 2
+    for (int j = 0; j < padded_keys; j += 2) {
+      vec_t weight[2];
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        weight[i] =
+            power_of_two(smaller((vec_t)(0.0f), fma(scores[(j + i) * PAIR + r], (vec_t)(factor), -shift)));
+        sums[i] += weight[i];
+#if DROPOUT
+        weight[i] *= dropout_factors(pairs_of(v, min(j + i, keys - 1), tile, step ORDER), score);
+#endif
+      }
+      weights[r * (KEY_TILE / 2) + j / 2] = as_float16(bfloat16_pairs(weight[0], weight[1]));
+    }
+    row_max[v] = maximum;
+    row_scale[v] = shrink;
+    row_sum[v] = row_sum[v] * shrink + (sums[0] + sums[1]);
+  }
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -101,9 +144,9 @@ void tilecl_attention_forward(
 {
   __local uchar config[64];
   __local vec_t queries[PAIRS * PAIR * DEPTH / 2];       // [row vector][pair of channels], bf16
-  __local vec_t keys[KEY_TILE * DEPTH / 32];             // [key][channel], bf16
+  __local vec_t keys[KEY_TILE * DEPTH / 32];             // [key][channel], bf16, cut into operands
   __local vec_t values[KEY_TILE * VALUE_ROWS / 32];      // [key][channel], bf16
-  __local vec_t value_columns[VALUE_ROWS * KEY_TILE / 32];  // [channel][key], bf16
+  __local vec_t value_columns[VALUE_ROWS * KEY_TILE / 32];  // [channel][key], bf16, cut into operands
   __local vec_t scores[KEY_TILE * PAIR];                 // [key][row vector] of a pair, then weights
   __local vec_t weights[PAIR * KEY_TILE / 2];            // [row vector][pair of keys], bf16
   __local vec_t outputs[PAIRS * VALUE_ROWS * PAIR];      // [pair][channel][row vector]
@@ -126,12 +169,11 @@ void tilecl_attention_forward(
   configure_tiles(config);
   // The place for keys serves for rows of queries.
   for (int first = 0; first < tile.rows; first += 32) {
-    stage_bits((__local ushort *)keys, DEPTH, 32, query, query_base, query_row_stride,
+    stage_bits((__local ushort *)keys, DEPTH, true, 32, query, query_base, query_row_stride,
                tile.row_base + tile.first_row + first, tile.rows - first, HEAD_DIM ORDER);
     for (int r = 0; r < PAIR; ++r)
       for (int d = 0; d < DEPTH; d += 32)
-        pair_channels(queries + (first / 16 + r) * (DEPTH / 2) + d / 2,
-                      (__local const ushort *)keys + r * 16 * DEPTH + d, DEPTH);
+        pair_channels(queries + (first / 16 + r) * (DEPTH / 2) + d / 2, keys + OPERAND(r * 16, d, DEPTH) / 32);
   }
   for (int v = 0; v < ROW_VECTORS; ++v) {
     row_max[v] = -INFINITY;
@@ -150,13 +192,13 @@ void tilecl_attention_forward(
     const step_t step = step_of(number, &work, key_length MASK_ARGUMENTS);
     const int first_key_row = tile.key_base + step.first_key;
     const int staged = ROUNDED_UP(step.keys);
-    stage_bits((__local ushort *)keys, DEPTH, staged, key, key_base, key_row_stride, first_key_row, step.keys,
+    stage_bits((__local ushort *)keys, DEPTH, true, staged, key, key_base, key_row_stride, first_key_row, step.keys,
                HEAD_DIM ORDER);
-    stage_bits((__local ushort *)values, VALUE_ROWS, staged, value, value_base, value_row_stride, first_key_row,
-               step.keys, VALUE_DIM ORDER);
+    stage_bits((__local ushort *)values, VALUE_ROWS, false, staged, value, value_base, value_row_stride,
+               first_key_row, step.keys, VALUE_DIM ORDER);
     for (int j = 0; j < staged; j += 32)
       for (int c = 0; c < VALUE_ROWS; c += 16)
-        transpose_rows((__local ushort *)value_columns + c * KEY_TILE + j, KEY_TILE,
+        transpose_rows((__local ushort *)value_columns + OPERAND(c, j, KEY_TILE),
                        (__local const ushort *)values + j * VALUE_ROWS + c, VALUE_ROWS);
 
     for (int pair = 0; pair * PAIR_ROWS < tile.rows; ++pair) {
@@ -167,16 +209,16 @@ void tilecl_attention_forward(
       const int padded_keys = ROUNDED_UP(pair_keys);
       const ulong pair_queries = TILE_ADDRESS(queries + pair * PAIR * (DEPTH / 2));
       for (int j = 0; j < padded_keys; j += 32) {
-        const ulong left = TILE_ADDRESS((__local const ushort *)keys + j * DEPTH);
+        const ulong left = TILE_ADDRESS((__local const ushort *)keys + OPERAND(j, 0, DEPTH));
         clear_sums();
         for (int d = 0; d < DEPTH; d += 32)
-          multiply_tiles(left + d * 2, left + d * 2 + 16 * DEPTH * 2, DEPTH * 2, pair_queries + d * 32,
+          multiply_tiles(left + d * 32, left + DEPTH * 32 + d * 32, pair_queries + d * 32,
                          pair_queries + DEPTH * 32 + d * 32);
         store_sums(TILE_ADDRESS(scores + j * PAIR), 16 * PAIR * 64, PAIR * 64);
       }
 
       vec_t maxima[PAIR];
-      const bool modifies = MODIFIED || hides;
+      const bool modifies = MODIFIED || hides || factor < 0.0f;
       if (modifies) {
         modify_pair(PAIR, pair, scores, maxima, pair_keys, factor, &tile, &step, &score ORDER);
       } else {
@@ -186,17 +228,13 @@ void tilecl_attention_forward(
         for (int j = 0; j < pair_keys; ++j)
 #pragma unroll
           for (int r = 0; r < PAIR; ++r)
-            maxima[r] = larger(scores[j * PAIR + r] * factor, maxima[r]);
-      }
-      weigh_pair(PAIR, pair, scores, maxima, pair_keys, modifies ? 1.0f : factor, row_max, row_scale, row_sum, &tile,
-                 &step, &score ORDER);
-      for (int i = pair_keys * PAIR; i < padded_keys * PAIR; ++i)
-        scores[i] = 0.0f;
-      for (int j = 0; j < padded_keys; j += 2)
+            maxima[r] = larger(scores[j * PAIR + r], maxima[r]);
 #pragma unroll
         for (int r = 0; r < PAIR; ++r)
-          weights[r * (KEY_TILE / 2) + j / 2] =
-              as_float16(bfloat16_pairs(scores[j * PAIR + r], scores[(j + 1) * PAIR + r]));
+          maxima[r] *= factor;
+      }
+      weigh_and_round(pair, weights, scores, maxima, pair_keys, modifies ? 1.0f : factor, row_max, row_scale, row_sum,
+                      &tile, &step, &score ORDER);
 
       __local vec_t *sums = outputs + pair * VALUE_ROWS * PAIR;
       const vec_t shrink0 = row_scale[pair * PAIR];
@@ -210,11 +248,11 @@ void tilecl_attention_forward(
       }
       const ulong right = TILE_ADDRESS(weights);
       for (int c = 0; c < VALUE_ROWS; c += 32) {
-        const ulong left = TILE_ADDRESS((__local const ushort *)value_columns + c * KEY_TILE);
+        const ulong left = TILE_ADDRESS((__local const ushort *)value_columns + OPERAND(c, 0, KEY_TILE));
         const ulong address = TILE_ADDRESS(sums + c * PAIR);
         load_sums(address, 16 * PAIR * 64, PAIR * 64);
         for (int j = 0; j < padded_keys; j += 32)
-          multiply_tiles(left + j * 2, left + j * 2 + 16 * KEY_TILE * 2, KEY_TILE * 2, right + j * 32,
+          multiply_tiles(left + j * 32, left + KEY_TILE * 32 + j * 32, right + j * 32,
                          right + KEY_TILE * 32 + j * 32);
         store_sums(address, 16 * PAIR * 64, PAIR * 64);
       }
@@ -222,6 +260,8 @@ void tilecl_attention_forward(
   }
   release_tiles();
 
+  if (lse)
+    finish_lse(row_max, row_sum);
   // Rows of all parts one after another; one part has the rows of O.
   const ulong part_row = (ulong)work.split * part_rows + work.head_number * (ulong)query_length;
   const ulong output_base = output_offset + work.batch * output_batch_stride + work.head * output_head_stride;
@@ -242,7 +282,7 @@ void tilecl_attention_forward(
       const float sum = r < tile.rows ? FLOATS(row_sum)[r] : 0.0f;
       const float inverse = sum == 0.0f ? 0.0f : 1.0f / sum;
       if (lse)
-        lse[part_row + row] = sum == 0.0f ? -INFINITY : FLOATS(row_max)[r] * M_LN2_F + log(sum);
+        lse[part_row + row] = r < tile.rows ? FLOATS(row_max)[r] : -INFINITY;
       __local const vec_t *source = output_rows + (r - first) * (VALUE_ROWS / 16);
       if (parts)
         store_floats(parts, (part_row + row) * VALUE_DIM, source, inverse, VALUE_DIM);

@@ -208,6 +208,8 @@ void tilecl_attention_forward(
     }
   }
 
+  if (lse)
+    finish_lse(row_max, row_sum);
   // Rows of all parts one after another; one part has the rows of O.
   const ulong part_row = (ulong)work.split * part_rows + work.head_number * (ulong)query_length;
   const ulong output_base = output_offset + work.batch * output_batch_stride + work.head * output_head_stride;
@@ -216,7 +218,7 @@ void tilecl_attention_forward(
     const float sum = r < tile.rows ? FLOATS(row_sum)[r] : 0.0f;
     const float factor = sum == 0.0f ? 0.0f : 1.0f / sum;
     if (lse)
-      lse[part_row + row] = sum == 0.0f ? -INFINITY : FLOATS(row_max)[r] * M_LN2_F + log(sum);
+      lse[part_row + row] = r < tile.rows ? FLOATS(row_max)[r] : -INFINITY;
     __local const vec_t *source = outputs + r * VALUE_VECTORS;
     if (parts)
       store_floats(parts, (part_row + row) * VALUE_DIM, source, factor, VALUE_DIM);

@@ -31,8 +31,9 @@
 //
 // Tunables: see attention/gradients.hopper.clh.
 //
-// Preconditions: blocks of a mask are multiples of OWN_TILE along the own side and of OTHER_TILE along the other;
-// pattern words run along the other side; what the mask hides is finite; lengths at most 2^30.
+// Preconditions: a block mask shows all own rows of an item the same blocks, be they one row of blocks or several that
+// are alike and without patterns; blocks are multiples of OTHER_TILE along the other side; pattern words run along it;
+// what the mask hides is finite; scale in 2^-64 ... 2^64; lengths at most 2^30.
 //
 // Program parts: common/storage.clh, attention/common.clh, hopper/instructions.hopper.clh,
 // attention/gradients.hopper.clh, attention/gradient_maps.hopper.clh, this file.

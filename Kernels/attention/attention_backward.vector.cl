@@ -92,6 +92,12 @@ INLINE void multiply(__local vec_t *target, const int pitch, const int rows, con
                      right + pitch - 1, pitch, count);
 }
 
+// exp(s - LSE), given that exponent of 2. An LSE that is not that of these scores may be far below them.
+static inline vec_t weight_of(const vec_t exponent)
+{
+  return power_of_two(smaller((vec_t)(127.0f), exponent));
+}
+
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void tilecl_attention_backward(
     __global const storage_t *query, __global const storage_t *key, __global const storage_t *value,
@@ -255,7 +261,7 @@ void tilecl_attention_backward(
 #endif
               const scored_t scored = scored_pairs(weights[at], pairs, visible, &score);
               const vec_t s = select((vec_t)(-INFINITY), scored.score, visible);
-              const vec_t weight = power_of_two((s - row_lse[r]) * M_LOG2E_F);
+              const vec_t weight = weight_of((s - row_lse[r]) * M_LOG2E_F);
               const vec_t keep = dropout_factors(pairs, &score);
               // Where the weight is 0, slopes may be infinite.
               const ivec_t hidden = weight == (vec_t)(0.0f);
@@ -271,7 +277,7 @@ void tilecl_attention_backward(
             const vec_t mean = row_delta[r];
             for (int v = 0; v < KEY_VECTORS; ++v) {
               const int at = r * KEY_VECTORS + v;
-              const vec_t weight = power_of_two(weights[at] * factor - shift);
+              const vec_t weight = weight_of(weights[at] * factor - shift);
               slopes[at] = weight * (slopes[at] - mean);
               weights[at] = weight;
             }
@@ -289,11 +295,15 @@ void tilecl_attention_backward(
     }
 
     const ulong key_row = (batch * (ulong)kv_heads + kv_head) * key_length + key_start;
+    // What is stored behind the last key is padding, whose gradients are 0 whatever its products are.
+    for (int i = count * HEAD_VECTORS; i < stored * HEAD_VECTORS; ++i)
+      key_sums[i] = 0.0f;
+    for (int i = count * VALUE_VECTORS; i < stored * VALUE_VECTORS; ++i)
+      value_sums[i] = 0.0f;
     for (int r = 0; r < stored; ++r) {
       const ulong row = key_row + MEMORY_ROW(first_key + r);
-      // What is stored behind the last key is padding, and its sums are of nothing.
-      store_row(key_gradient, row * HEAD_DIM, key_sums + r * HEAD_VECTORS, r < count ? scale : 0.0f, HEAD_DIM);
-      store_row(value_gradient, row * VALUE_DIM, value_sums + r * VALUE_VECTORS, r < count ? 1.0f : 0.0f, VALUE_DIM);
+      store_row(key_gradient, row * HEAD_DIM, key_sums + r * HEAD_VECTORS, scale, HEAD_DIM);
+      store_row(value_gradient, row * VALUE_DIM, value_sums + r * VALUE_VECTORS, 1.0f, VALUE_DIM);
     }
   }
 }

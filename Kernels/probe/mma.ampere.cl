@@ -16,7 +16,7 @@ __kernel void tilecl_probe_mma(__global const ushort *a, __global const ushort *
   const uint tile_b = tile_a + 16 * 16 * 2;
 
   copy_chunk(tile_a + lane * 16, a + lane * 8, 1);
-  // Lanes beyond B's 16 chunks write zeros over their own chunk's place, which nothing else has.
+  // B has but 16 chunks.
   if (lane < 16)
     copy_chunk(tile_b + lane * 16, b + lane * 8, 1);
   COMMIT_COPIES();

@@ -5,8 +5,8 @@ public import TileCL
 /// The rule for real numbers comes from the tests of FlexAttention (mean error at most 1.1 times that of a plain
 /// evaluation in the same dtype, 10 times in fp32) and FlashAttention (largest error at most twice, three times for
 /// gradients). Always allowed, in units in the last place of the largest value, are a mean error of an eighth of a unit
-/// and a largest error of half a unit, which is one rounding; in fp32, where a baseline may be exact by luck, three units
-/// and 16. Below 32 values the mean is held to the largest error's factor.
+/// and a largest error of half a unit, which is one rounding; in fp32, where a baseline may be exact by luck, three
+/// units and 16. Below 32 values the mean is held to the largest error's factor.
 public struct Comparison: Sendable, CustomStringConvertible {
   /// What was compared, such as "output" or "lse".
   public let what: String
@@ -23,8 +23,8 @@ public struct Comparison: Sendable, CustomStringConvertible {
   ///   - baseline: A plain evaluation in the same dtype: fp32 accumulation, results rounded to the dtype.
   ///   - dtype: The dtype in which the candidate is stored.
   ///   - maximumFactor: How often the baseline's largest error is allowed.
-  ///   - magnitude: The largest sum of magnitudes that an element was summed from. Where terms cancel, a baseline may be
-  ///     exact by luck and the values small; rounding in fp32 is then in proportion to this.
+  ///   - magnitude: The largest sum of magnitudes that an element was summed from. Where terms cancel, a baseline may
+  ///     be exact by luck and the values small; rounding in fp32 is then in proportion to this.
   public static func floating(
     _ what: String, candidate: [Float], oracle: [Double], baseline: [Float], dtype: DType, maximumFactor: Double = 2,
     magnitude: Double = 0

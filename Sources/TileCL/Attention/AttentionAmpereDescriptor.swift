@@ -47,7 +47,8 @@ package struct AttentionAmpereDescriptor: Hashable, Sendable {
 
   /// The problems that the kernel takes, in words.
   static let scope =
-    "float16 and bfloat16, head dimensions that are multiples of 8, blocks of at least 16 x 16"
+    "float16 and bfloat16, head dimensions that are multiples of 8, blocks of at least 16 x 16, "
+    + "plain scores with scales of 2^-64 ... 2^64"
 
   /// Why the kernel does not take a problem; nil if it does.
   package static func objection(_ problem: AttentionDescriptor) -> String? {
@@ -80,10 +81,12 @@ package struct AttentionAmpereDescriptor: Hashable, Sendable {
   // MARK: - Tiles
 
   /// All that the kernel is compiled for, where it fits local memory.
-  package static let tunings = [
-    (4, 64, 3), (8, 64, 3), (8, 64, 2), (4, 64, 2), (4, 32, 4), (8, 32, 4), (4, 32, 3), (2, 32, 3), (2, 16, 3),
-    (1, 16, 3),
-  ].map { Tiles(warps: $0, keyTile: $1, slots: $2) }
+  package static let tunings =
+    [4, 2, 1].flatMap { warps in
+      [64, 32, 16].flatMap { keyTile in
+        [3, 2].map { Tiles(warps: warps, keyTile: keyTile, slots: $0) }
+      }
+    } + [(8, 64, 3), (8, 64, 2), (4, 32, 4), (8, 32, 4)].map { Tiles(warps: $0, keyTile: $1, slots: $2) }
 
   private static func usualTiles(_ problem: AttentionDescriptor, localMemory: Int) -> Tiles {
     let mask = problem.mask.blockMasks?.masks[0]

@@ -71,7 +71,7 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
   /// The problems that the kernels take, in words.
   static let scope =
     "float16 and bfloat16, headDimension = valueDimension 64 or 128, scores that are plain or have sinks, "
-    + "no mask, a causal one or blocks of multiples of 64"
+    + "no mask, a causal one or blocks of multiples of 64, no token order, no sequences, scales of 2^-64 ... 2^64"
 
   /// Why the kernels do not take a problem; nil if they do.
   package static func objection(_ problem: AttentionDescriptor) -> String? {
@@ -147,9 +147,9 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
   }
 }
 
-/// How many rows of each side, from each multiple of that number on, see the same blocks of the other side under a block
-/// mask: 64 or 128, or any number without one. More than one row of blocks counts only if no pattern tells its rows
-/// apart.
+/// How many rows of each side, from each multiple of that number on, see the same blocks of the other side under a
+/// block mask: 64 or 128, or any number without one. More than one row of blocks counts only if no pattern tells its
+/// rows apart.
 private struct RowsAlike {
   let queries: Int
   let keys: Int

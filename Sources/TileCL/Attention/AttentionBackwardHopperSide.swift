@@ -1,8 +1,8 @@
 import TileCLReference
 import TileCLRuntime
 
-/// The Hopper kernel of attention's gradients for one side, compiled, with the buffers of its mask and its schedule: what
-/// gives the gradients of queries, or those of keys and values.
+/// The Hopper kernel of attention's gradients for one side, compiled, with the buffers of its mask and its schedule:
+/// what gives the gradients of queries, or those of keys and values.
 struct AttentionBackwardHopperSide: Sendable {
   typealias Owner = AttentionBackwardHopperDescriptor.Owner
 

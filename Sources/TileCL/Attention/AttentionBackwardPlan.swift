@@ -19,13 +19,13 @@ import TileCLRuntime
 ///
 ///     dQ[i] = scale Σ_j g0 K[j]      dK[j] = scale Σ_i g0 Q[i]      dV[j] = Σ_i k P dO[i]
 ///
-/// and the parameters of ``AttentionScore`` sum their parts of g. P and g stay in fp32, and each gradient is rounded
-/// once. P is computed anew from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that
-/// size.
+/// and the parameters of ``AttentionScore`` sum their parts of g. P and g stay in fp32, but where matrix units for
+/// 16-bit elements multiply them (fp16 and bf16 on NVIDIA Hopper); each gradient is rounded once. P is computed anew
+/// from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that size.
 ///
-/// Every sum has one order: equal input gives equal bits. One work-group owns each row of dQ, dK and dV, so their bits do
-/// not depend on what else is in the batch; what rows share is summed in copies that are added up in order. A plan may be
-/// run any number of times and from any thread.
+/// Every sum has one order: equal input gives equal bits. The bits of rows of dQ, dK and dV do not depend on what else
+/// is in the batch: one work-group owns each row, or a number of them that follows from the keys alone; what rows share
+/// is summed in copies that are added up in order. A plan may be run any number of times and from any thread.
 ///
 /// Source: "FlashAttention", arXiv 2205.14135, and the formulas of ``AttentionScore``.
 public final class AttentionBackwardPlan: Sendable {
@@ -43,7 +43,7 @@ public final class AttentionBackwardPlan: Sendable {
   /// That is 4 bytes for each query and head, as much again for ALiBi, a copy of the bias in fp32 if it is stored in
   /// another dtype, and up to 64 MiB (or one copy, if that is larger) for copies of tables of relative positions.
   /// Captured tensors with gradients, whose sizes only a run knows, take another 64 MiB at most, or one copy. Tuned
-  /// kernels take a few numbers for each query, and sizes of them that store gradients of pairs up to 2 GiB.
+  /// kernels take a few numbers for each query on a GPU, and up to four copies of dQ in fp32 on a CPU.
   public let workspaceByteCount: Int
   private let backend: Backend
 

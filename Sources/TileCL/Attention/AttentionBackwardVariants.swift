@@ -2,8 +2,8 @@ import TileCLCore
 import TileCLReference
 import TileCLRuntime
 
-/// The kernels that compute the gradients of one problem of attention: the first of the ``KernelTable`` that take it and,
-/// where those are tuned ones, the portable kernels for tensors that they do not take.
+/// The kernels that compute the gradients of one problem of attention: the first of the ``KernelTable`` that take it
+/// and, where those are tuned ones, the portable kernels for tensors that they do not take.
 enum AttentionBackwardVariants: Sendable {
   case portable(AttentionBackwardLaunch)
   case tuned(Tuned)
@@ -27,8 +27,8 @@ enum AttentionBackwardVariants: Sendable {
       guard let type = row.attentionBackwardLaunch else { return nil }
       return KernelTable.TunedKernel(
         objection: Self.objection(problem) ?? type.objection(problem, on: context),
-        suits: type.suits(problem, on: context)
-      ) { try type.init(problem, variant: row, on: context) }
+        suits: { type.suits(problem, on: context) },
+        make: { try type.init(problem, variant: row, on: context) })
     }
     if let (row, launch) = tuned {
       self = .tuned(

@@ -2,8 +2,8 @@ import TileCLCore
 package import TileCLReference
 package import TileCLRuntime
 
-/// The kernel of attention's gradients for CPUs, `attention/attention_backward.vector.cl`, compiled, with the buffers of its
-/// masks. Both of its rows are launched so, as those of ``AttentionVectorLaunch``.
+/// The kernel of attention's gradients for CPUs, `attention/attention_backward.vector.cl`, compiled, with the buffers
+/// of its masks. Both of its rows are launched so, as those of ``AttentionVectorLaunch``.
 package struct AttentionBackwardVectorLaunch: AttentionTunedBackwardLaunch {
   private let tiles: AttentionBackwardVectorTiles
   private let kernel: Kernel
@@ -23,7 +23,13 @@ package struct AttentionBackwardVectorLaunch: AttentionTunedBackwardLaunch {
 
   package static func objection(_ problem: AttentionDescriptor, on context: Context) -> String? {
     let limit = context.device.capabilities.localMemory
-    return AttentionBackwardVectorTiles.largestByteCount(problem) <= limit ? nil : "local memory of \(limit) bytes"
+    guard AttentionBackwardVectorTiles.largestByteCount(problem) <= limit else {
+      return "local memory of \(limit) bytes"
+    }
+    let copies = Double(mostSlices * DType.float32.byteCount) * Double(problem.batch) * Double(problem.queryHeads)
+    guard copies * Double(problem.queryLength) * Double(problem.headDimension) <= Double(context.pool.maximumAllocation)
+    else { return "partial gradients of queries" }
+    return nil
   }
 
   /// It takes fewer products than the portable kernels, whatever the problem.
@@ -53,21 +59,15 @@ package struct AttentionBackwardVectorLaunch: AttentionTunedBackwardLaunch {
     rows = try checkedProduct(problem.lseShape, argument: "lse")
     let copyByteCount = try checkedProduct(
       [rows, problem.headDimension, DType.float32.byteCount], argument: "the partial gradients")
-    slices = Self.slices(
-      problem, units: units, keyTile: tiles.keyTile, copyByteCount: copyByteCount, on: context)
-    partsByteCount = slices * copyByteCount
+    slices = min(Self.mostSlices, (problem.keyLength + tiles.keyTile - 1) / tiles.keyTile)
+    partsByteCount = try checkedProduct([slices, copyByteCount], argument: "the partial gradients")
   }
 
-  /// Enough that cores which are slower, or have fewer keys to see, leave work to others; each takes a copy of the
-  /// query's gradient.
-  private static func slices(
-    _ problem: AttentionDescriptor, units: Int, keyTile: Int, copyByteCount: Int, on context: Context
-  ) -> Int {
-    let wanted = 4 * context.device.capabilities.computeUnits
-    let keyTiles = (problem.keyLength + keyTile - 1) / keyTile
-    let memory = context.pool.maximumAllocation / 4 / copyByteCount
-    return max(min((wanted + units - 1) / units, keyTiles / 2, memory), 1)
-  }
+  /// The work-groups that share the keys of a unit, each of which takes a copy of the query's gradient.
+  ///
+  /// Tiles of keys are dealt out in turn, so that fewer of them give the same sums with as many slices. Cores and what
+  /// else is in the batch have no say: equal rows get equal bits.
+  private static let mostSlices = 4
 
   package var tuning: String { tiles.name }
 

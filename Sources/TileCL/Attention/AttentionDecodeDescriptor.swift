@@ -13,6 +13,8 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
     package let slots: Int
 
     package var columns: Int { 8 * columnTiles }
+    /// Whether it is taken unasked.
+    fileprivate var isUsual: Bool { warps <= 8 }
     package var workGroupSize: Int { 32 * warps }
     package var name: String { "c\(columns)-k\(keyTile)-w\(warps)-s\(slots)" }
   }
@@ -27,10 +29,15 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
   ///   - tuning: The name of the tiles to use, if they fit; nil for the usual ones.
   package init(_ problem: AttentionDescriptor, localMemory: Int, tuning: String? = nil) {
     shared = AttentionScoreArguments.defines(problem)
-    let usual = Self.usualTiles(problem, localMemory: localMemory)
-    tiles = KernelTable.tuning(Self.tunings, usual: usual, forced: tuning) {
-      Self.ringByteCount(problem, $0) <= localMemory - Self.otherLocalMemory
+    func fits(_ tiles: Tiles) -> Bool {
+      Self.ringByteCount(problem, tiles) <= localMemory - Self.otherLocalMemory
     }
+    // The sums of wide heads fill the registers.
+    let isWide = max(problem.headDimension, problem.valueDimension) > 128
+    let columnTiles = Self.columns(problem) <= 8 || isWide ? 1 : 2
+    let usual = Self.tunings.filter { $0.columnTiles == columnTiles && $0.isUsual }
+    tiles = KernelTable.tuning(
+      Self.tunings, usual: usual.first(where: fits) ?? usual[usual.count - 1], forced: tuning, fits: fits)
   }
 
   /// The program of `attention/attention_decode.ampere.cl`.
@@ -46,7 +53,7 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
   /// The problems that the kernel takes, in words.
   static let scope =
     "float16 and bfloat16, head dimensions that are multiples of 8, plain scores and sinks, no mask or a causal one, "
-    + "up to \(mostColumns) queries a key head"
+    + "no token order, up to \(mostColumns) queries a key head, scales of 2^-64 ... 2^64"
 
   /// The queries of all heads that share keys. More are work enough for kernels that read keys for each head.
   static let mostColumns = 64
@@ -71,8 +78,8 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
     return nil
   }
 
-  /// Whether the kernel is expected to be the fastest for a problem that it takes: up to 8 queries a head fill little of
-  /// what other kernels compute at a time, and more of them may leave those too few groups.
+  /// Whether the kernel is expected to be the fastest for a problem that it takes: up to 8 queries a head fill little
+  /// of what other kernels compute at a time, and more of them may leave those too few groups.
   package static func suits(_ problem: AttentionDescriptor, computeUnits: Int) -> Bool {
     queries(problem) <= 8
       || 2 * Double(problem.batch) * Double(problem.queryHeads) < Double(computeUnits)
@@ -94,28 +101,21 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
   // MARK: - Tiles
 
   /// All that the kernel is compiled for, where it fits local memory.
+  ///
+  /// The first of the usual ones that fits is taken: as many warps and as large tiles as local memory holds with three
+  /// slots, so that two tiles of each warp are on their way. On an H200 one group with all of a multiprocessor's memory
+  /// did better than several small ones, since it leaves fewer parts. The last fit the smallest local memory.
   package static let tunings: [Tiles] = [1, 2].flatMap { columnTiles in
-    [(32, 8, 3), (32, 8, 6), (16, 8, 6), (16, 8, 3), (16, 16, 3), (32, 4, 3), (16, 4, 5), (16, 2, 5)].map {
-      Tiles(columnTiles: columnTiles, keyTile: $0, warps: $1, slots: $2)
-    }
+    [
+      (32, 8, 6), (32, 8, 3), (16, 8, 6), (16, 8, 3), (32, 4, 3), (16, 4, 5), (16, 4, 3), (16, 2, 5), (16, 2, 3),
+      (16, 2, 2), (16, 16, 3),
+    ].map { Tiles(columnTiles: columnTiles, keyTile: $0, warps: $1, slots: $2) }
   }
 
   /// What compilers add to the rings.
   private static let otherLocalMemory = 256
-
-  /// As many warps and as large tiles as local memory holds with three slots, so that two tiles of each warp are on their
-  /// way; on an H200 one group with all of a multiprocessor's memory did better than several small ones, since it leaves
-  /// fewer parts.
-  private static func usualTiles(_ problem: AttentionDescriptor, localMemory: Int) -> Tiles {
-    // The sums of wide heads fill the registers.
-    let isWide = max(problem.headDimension, problem.valueDimension) > 128
-    let columnTiles = columns(problem) <= 8 || isWide ? 1 : 2
-    func tiles(_ keyTile: Int, _ warps: Int) -> Tiles {
-      let slots = (localMemory - otherLocalMemory) / (warps * slotByteCount(problem, keyTile: keyTile))
-      return Tiles(columnTiles: columnTiles, keyTile: keyTile, warps: warps, slots: min(slots, 6))
-    }
-    return [(32, 8), (16, 8), (32, 4), (16, 4)].map(tiles).first { $0.slots >= 3 } ?? tiles(16, 2)
-  }
+  /// What the smallest tiles, and what is kept of parts, fit into.
+  static let leastLocalMemory = 40 << 10
 
   private static func ringByteCount(_ problem: AttentionDescriptor, _ tiles: Tiles) -> Int {
     tiles.warps * tiles.slots * slotByteCount(problem, keyTile: tiles.keyTile)

@@ -52,8 +52,13 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
 
   package static func objection(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> String? {
     if let objection = AttentionDecodeDescriptor.objection(problem) { return objection }
+    let localMemory = localMemory(context.device)
+    guard localMemory >= AttentionDecodeDescriptor.leastLocalMemory else {
+      return "\(localMemory) bytes of local memory"
+    }
+    guard Double(problem.batch) * Double(problem.keyValueHeads) < 0x1p20 else { return "too many heads to split keys" }
     let descriptor = AttentionDecodeDescriptor(
-      problem, localMemory: localMemory(context.device), tuning: context.environment.tuning)
+      problem, localMemory: localMemory, tuning: context.environment.tuning)
     let parts = split(problem, keySplits: keySplits, descriptor, on: context).parts
     let splits = parts.max() ?? 1
     guard splits <= AttentionDecodeDescriptor.mostSplits else { return "\(splits) splits" }

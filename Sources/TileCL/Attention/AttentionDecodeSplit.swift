@@ -4,8 +4,8 @@
 ///
 ///     cost(n) = waves(n) · (steps(n) + c) + m + n p
 ///
-/// where the longest sequence has n parts, shorter ones as many of the same length as they need, c is what a group costs
-/// besides its steps, and m + n p what merging costs, nothing for one part. The cheapest n is taken.
+/// where the longest sequence has n parts, shorter ones as many of the same length as they need, c is what a group
+/// costs besides its steps, and m + n p what merging costs, nothing for one part. The cheapest n is taken.
 package struct AttentionDecodeSplit: Hashable, Sendable {
   /// The parts of each sequence.
   package let parts: [Int]

@@ -64,7 +64,7 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
   /// The problems that the kernel takes, in words.
   static let scope =
     "float16 and bfloat16 (matrix units would round float32 to tf32), head dimensions of multiples of 8 up to 256, "
-    + "every score and mask"
+    + "every score and mask, no sequences, scales of 2^-64 ... 2^64"
 
   /// Why the kernel does not take a problem; nil if it does.
   package static func objection(_ problem: AttentionDescriptor) -> String? {
@@ -72,8 +72,8 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
     for dimension in [problem.headDimension, problem.valueDimension] where dimension % 8 != 0 {
       return "head dimension \(dimension)"
     }
-    // Below and above, exponents of 2 leave the range of fp32, as do powers of the scale by the softcap or slopes by the
-    // scale.
+    // Below and above, exponents of 2 leave the range of fp32, as do powers of the scale by the softcap or slopes by
+    // the scale.
     guard (0x1p-64...0x1p64).contains(problem.scale) else { return "scale \(problem.scale)" }
     if let softcap = problem.score.softcap, !(0x1p-15...0x1p15).contains(problem.scale / softcap) {
       return "scale \(problem.scale) with softcap \(softcap)"
@@ -91,7 +91,7 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
   /// Whether the kernel is expected to be the fastest for a problem that it takes: one or few queries against many keys
   /// keep more of a device busy when the portable kernel splits the keys.
   package static func suits(_ problem: AttentionDescriptor, computeUnits: Int) -> Bool {
-    let items = problem.batch * problem.queryHeads * ((problem.queryLength + 63) / 64)
-    return items * 4 >= computeUnits || problem.keyLength <= 4096
+    let items = Double(problem.batch) * Double(problem.queryHeads) * Double((problem.queryLength + 63) / 64)
+    return items * 4 >= Double(computeUnits) || problem.keyLength <= 4096
   }
 }

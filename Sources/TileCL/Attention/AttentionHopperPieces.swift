@@ -89,7 +89,8 @@ struct AttentionHopperPieces: Sendable {
     _ mask: BlockMask, _ maskNumber: Int, _ blocks: [Block], rows: Int, columns: Int
   ) -> Int32 {
     if blocks.count == 1, columns == keyTile, blocks[0].pattern == BlockMask.full,
-      blocks[0].row + mask.queryBlock >= rows, blocks[0].column <= 0, blocks[0].column + mask.keyBlock >= keyTile
+      blocks[0].row <= 0, blocks[0].row + mask.queryBlock >= rows,
+      blocks[0].column <= 0, blocks[0].column + mask.keyBlock >= keyTile
     {
       return Self.full
     }

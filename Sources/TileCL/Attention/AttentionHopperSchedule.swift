@@ -3,8 +3,8 @@ package import TileCLReference
 /// Which work-group of the Hopper kernel computes which items, a tile of queries of one head each.
 ///
 /// Heads go in chunks whose keys and values fit the cache together; within a chunk the items with the most keys come
-/// first, and each goes to the group with the least work so far. Small items of all chunks wait until the end, where they
-/// even the groups out. So the schedule is what a dynamic one would be, but the same in every run.
+/// first, and each goes to the group with the least work so far. Small items of all chunks wait until the end, where
+/// they even the groups out. So the schedule is what a dynamic one would be, but the same in every run.
 package struct AttentionHopperSchedule: Sendable {
   /// For each group the place of its first item, then that of the items without keys, then the end; then the items.
   package let words: [Int32]

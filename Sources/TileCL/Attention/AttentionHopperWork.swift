@@ -13,7 +13,7 @@ package struct AttentionHopperWork: Sendable {
 
   /// Takes the tiles that a tuning names, if they fit, else those that are expected to take least time.
   package init(_ problem: AttentionDescriptor, tuning: String?, computeUnits: Int) {
-    let fitting = AttentionHopperDescriptor.tunings.filter { $0.fits(problem) }
+    let fitting = KernelTable.recorded(AttentionHopperDescriptor.tunings.filter { $0.fits(problem) })
     let forced = fitting.filter { $0.name == tuning }
     var views: [Int: AttentionHopperView] = [:]
     let choices = (forced.isEmpty ? fitting : forced).map { tiles in

@@ -4,8 +4,8 @@ package import TileCLRuntime
 
 /// What attention kernels are compiled for: everything of a problem that changes the generated code.
 ///
-/// Lengths, batch, heads, scale, softcap, the probability and seed of dropout, and the data of masks, orders and captures
-/// take no part.
+/// Lengths, batch, heads, scale, softcap, the probability and seed of dropout, and the data of masks, orders and
+/// captures take no part.
 package struct AttentionKernelDescriptor: Hashable, Sendable {
   /// The compile keys that all kernels of attention have.
   private let shared: [String: Int]
@@ -21,7 +21,8 @@ package struct AttentionKernelDescriptor: Hashable, Sendable {
       block: problem.mask.blockMasks.map { ($0.masks[0].queryBlock, $0.masks[0].keyBlock) }, limits: limits)
   }
 
-  /// The program of `attention/attention.cl`. It merges splits, too, so that a length that asks for them builds nothing.
+  /// The program of `attention/attention.cl`. It merges splits, too, so that a length that asks for them builds
+  /// nothing.
   package func source(_ variant: KernelVariant) -> ProgramSource {
     let own = [
       "WORK_GROUP_SIZE": tiles.workGroupSize, "VECTOR": tiles.vector, "QUERY_TILE": tiles.queryTile,

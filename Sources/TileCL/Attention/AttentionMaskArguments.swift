@@ -11,7 +11,8 @@ package struct AttentionMaskArguments: Sendable {
   ///   - transposed: Whether the masks stand with queries and keys exchanged.
   ///   - bitsAlongKeys: Whether a pattern's words hold the keys of a query, not the queries of a key.
   ///   - order: The token order if it is in the device's memory already, as ``order(_:on:)`` gives it.
-  /// - Throws: ``TileCLError`` of code `limitExceeded` if the device cannot hold them, or the kernels cannot count them.
+  /// - Throws: ``TileCLError`` of code `limitExceeded` if the device cannot hold them, or the kernels cannot count
+  ///   them.
   package init(
     _ problem: AttentionDescriptor, transposed: Bool = false, bitsAlongKeys: Bool = false,
     order: KernelArgument? = nil, on context: Context

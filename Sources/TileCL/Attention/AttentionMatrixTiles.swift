@@ -9,7 +9,7 @@ package struct AttentionMatrixTiles: Hashable, Sendable, KernelSizes {
   package var name: String { "amx-q\(queryTile)-k\(keyTile)" }
 
   /// The largest tiles first.
-  package static let tunings = [(256, 128), (128, 64), (32, 32)].map {
+  package static let tunings = [(256, 256), (128, 64), (32, 32)].map {
     AttentionMatrixTiles(queryTile: $0.0, keyTile: $0.1)
   }
 

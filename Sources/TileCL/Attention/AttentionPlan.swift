@@ -11,7 +11,8 @@ package import TileCLRuntime
 /// ```
 ///
 /// A plan may be run any number of times and from any thread. Plans whose problems differ in batch, heads, lengths,
-/// scale, softcap, dropout, captured data or the data of masks and orders alone share one compiled program.
+/// scale, softcap, dropout, captured data or the data of masks and orders alone share one compiled program; with
+/// kernels that are tuned for a GPU, one of few, since their sizes (``tuning``) follow the problem's.
 public final class AttentionPlan: Sendable {
   private enum Backend: Sendable {
     case openCL(AttentionVariants)
@@ -119,11 +120,12 @@ extension Engine {
   /// - Parameters:
   ///   - descriptor: The problem.
   ///   - keySplits: How many work-groups share the keys of one query, 1...4096; their partial results are merged in
-  ///     order, so that the result is the same in every run but may differ in the last bits from that of another number.
-  ///     Nil chooses: more than one where there are too few queries to keep the device busy and many keys for each.
-  /// - Throws: ``TileCLError`` of code `programBuild` if the kernel does not compile, with the lines of user code counted
-  ///   as it was given; `limitExceeded` if the device has too little memory for it, for the mask, or for the partial
-  ///   results of the splits asked for; or what the driver reports.
+  ///     order, so that the result is the same in every run but may differ in the last bits from that of another
+  ///     number. Nil chooses: more than one where there are too few queries to keep the device busy and many keys for
+  ///     each.
+  /// - Throws: ``TileCLError`` of code `programBuild` if the kernel does not compile, with the lines of user code
+  ///   counted as it was given; `limitExceeded` if the device has too little memory for it, for the mask, or for the
+  ///   partial results of the splits asked for; or what the driver reports.
   public func makePlan(_ descriptor: AttentionDescriptor, keySplits: Int? = nil) throws -> AttentionPlan {
     try AttentionPlan(descriptor, keySplits: keySplits, on: self)
   }

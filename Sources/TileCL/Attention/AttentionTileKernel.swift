@@ -2,8 +2,8 @@ import TileCLCore
 import TileCLReference
 import TileCLRuntime
 
-/// A compiled kernel with the arguments of `attention/attention.cl`, and the buffers of its mask, ready for any tensors of
-/// its problem.
+/// A compiled kernel with the arguments of `attention/attention.cl`, and the buffers of its mask, ready for any tensors
+/// of its problem.
 struct AttentionTileKernel: Sendable {
   /// What the launch of such a kernel depends on.
   struct Sizes {

@@ -32,7 +32,8 @@ package protocol AttentionTunedLaunch: Sendable {
   ) throws -> [Event]
 }
 
-/// The kernels of attention's gradients by query, key and value that are tuned for some devices, compiled for one problem.
+/// The kernels of attention's gradients by query, key and value that are tuned for some devices, compiled for one
+/// problem.
 ///
 /// They have a row in the ``KernelTable`` and an entry in ``KernelVariant/attentionBackwardLaunch``. What goes before
 /// and after (delta, and the gradients of sinks, which follow from it) is not theirs.

@@ -4,8 +4,8 @@ import TileCLRuntime
 /// The OpenCL C that is generated from a problem's user code: a function for each piece of it, and what hands the
 /// captured values from the kernel's arguments to those functions.
 ///
-/// `attention/common.clh` follows it in a program; `attention/scores.clh` says where each macro is used. A function stands
-/// under a `#line` of its own, so that a build log names the piece and counts the lines as its author does.
+/// `attention/common.clh` follows it in a program; `attention/scores.clh` says where each macro is used. A function
+/// stands under a `#line` of its own, so that a build log names the piece and counts the lines as its author does.
 enum AttentionUserCode {
   /// The text, as parts of a program; none without user code.
   ///
@@ -29,8 +29,8 @@ enum AttentionUserCode {
     return [.text(name: "user code", text)]
   }
 
-  /// `native_tanh`, which is missing among the `native_` functions of OpenCL C. The key NATIVE_TANH says that the target
-  /// has an instruction of PTX for it.
+  /// `native_tanh`, which is missing among the `native_` functions of OpenCL C. The key NATIVE_TANH says that the
+  /// target has an instruction of PTX for it.
   private static let nativeFunctions = """
     #if NATIVE_TANH
     static inline float tilecl_native_tanh(float x)

@@ -18,12 +18,14 @@ enum AttentionVariants: Sendable {
       guard let type = row.attentionLaunch else { return nil }
       return KernelTable.TunedKernel(
         objection: type.objection(problem, keySplits: keySplits, on: context),
-        suits: type.suits(problem, keySplits: keySplits, on: context)
-      ) { try type.init(problem, keySplits: keySplits, variant: row, on: context) }
+        suits: { type.suits(problem, keySplits: keySplits, on: context) },
+        make: { try type.init(problem, keySplits: keySplits, variant: row, on: context) })
     }
     self =
       if let (row, launch) = tuned {
-        .tuned(launch, name: row.name, other: OnDemand { try AttentionLaunch(problem, on: context) })
+        .tuned(
+          launch, name: row.name,
+          other: OnDemand { try AttentionLaunch(problem, keySplits: launch.splits, on: context) })
       } else {
         .portable(try AttentionLaunch(problem, keySplits: keySplits, on: context))
       }

@@ -3,8 +3,8 @@ package import TileCLRuntime
 
 /// How the attention kernel for CPUs cuts its work; see the head of `attention/attention.vector.cl` for each number.
 ///
-/// Blocks of masks that are smaller than tiles leave parts of these out at run time, so masks and lengths take no part in
-/// the choice, and a change of them never compiles anything.
+/// Blocks of masks that are smaller than tiles leave parts of these out at run time, so masks and lengths take no part
+/// in the choice, and a change of them never compiles anything.
 package struct AttentionVectorTiles: Hashable, Sendable, KernelSizes {
   package let vector: Int
   package let queryTile: Int

@@ -8,13 +8,13 @@ extension Engine {
   ///     O[r,:] = Σ_p exp(LSE_p[r] - LSE[r]) O_p[r,:]
   ///
   /// A part may hold a share of the cache, another device's keys, or a prefix that many sequences have in common.
-  /// Merging is associative up to rounding, which happens once for each call: hand over all parts at once where they are
-  /// there. A row that no part has keys for (LSE -inf) gets output 0 and LSE -inf. Give a problem's sinks to one part
-  /// alone, or they count several times.
+  /// Merging is associative up to rounding, which happens once for each call: hand over all parts at once where they
+  /// are there. A row that no part has keys for (LSE -inf) gets output 0 and LSE -inf. Give a problem's sinks to one
+  /// part alone, or they count several times.
   ///
   /// - Parameter parts: Any number of results with an LSE, all of one shape [B, Hq, Sq, Dv], contiguous.
-  /// - Returns: The output in the dtype of the parts and the LSE in fp32; accumulated in fp32 on a device, in fp64 by the
-  ///   reference, in the order of the parts.
+  /// - Returns: The output in the dtype of the parts and the LSE in fp32; accumulated in fp32 on a device, in fp64 by
+  ///   the reference, in the order of the parts.
   /// - Throws: ``TileCLError`` that names the part without an LSE, or with a tensor of a wrong engine, shape or layout.
   ///
   /// Source: "Flash-Decoding"; `merge_states` of FlashInfer, arXiv 2501.01005 (there in base 2).

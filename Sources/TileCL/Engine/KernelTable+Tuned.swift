@@ -8,8 +8,8 @@ extension KernelTable {
   struct TunedKernel<Launch> {
     /// Why it does not take the problem; nil if it does.
     let objection: String?
-    /// Whether it is expected to be faster than the rows below.
-    let suits: Bool
+    /// Whether it is expected to be faster than the rows below; asked if it takes the problem.
+    let suits: () -> Bool
     /// Compiles it.
     let make: () throws -> Launch
   }
@@ -33,7 +33,7 @@ extension KernelTable {
         context.logger.debug("\(name), because of \(objection)")
         continue
       }
-      guard isForced || kernel.suits else {
+      guard isForced || kernel.suits() else {
         context.logger.debug("\(name), which others are faster than here")
         continue
       }
@@ -47,15 +47,20 @@ extension KernelTable {
     return nil
   }
 
-  /// The names of the sizes that fit some problem for which `body` makes a plan. Records do not nest.
+  /// The names of the sizes that fit some problem for which `body` makes a plan, in this task. Records do not nest.
   package static func tunings(thatFit body: () throws -> Void) rethrows -> Set<String> {
-    tuningRecord.withLock { $0 = [] }
-    defer { tuningRecord.withLock { $0 = nil } }
-    try body()
-    return tuningRecord.withLock { $0 ?? [] }
+    let record = TuningRecord()
+    try $tuningRecord.withValue(record) { try body() }
+    return record.names.withLock { $0 }
   }
 
-  private static let tuningRecord = Mutex<Set<String>?>(nil)
+  @TaskLocal private static var tuningRecord: TuningRecord?
+
+  private final class TuningRecord: Sendable {
+    let names = Mutex<Set<String>>([])
+
+    func add(_ new: [String]) { names.withLock { $0.formUnion(new) } }
+  }
 
   /// The sizes that a tuned kernel is compiled for: those that `TILECL_TUNING` names, if they fit, else the usual ones.
   ///
@@ -63,9 +68,14 @@ extension KernelTable {
   static func tuning<Sizes: KernelSizes>(
     _ table: [Sizes], usual: Sizes, forced: String?, fits: (Sizes) -> Bool
   ) -> Sizes {
-    tuningRecord.withLock { $0?.formUnion(table.filter(fits).map(\.name)) }
-    guard let forced else { return usual }
-    return table.first { $0.name == forced && fits($0) } ?? usual
+    let fitting = recorded(table.filter(fits))
+    return fitting.first { $0.name == forced } ?? usual
+  }
+
+  /// The sizes, which fit a problem, after they are noted for ``tunings(thatFit:)``.
+  static func recorded<Sizes: KernelSizes>(_ fitting: [Sizes]) -> [Sizes] {
+    tuningRecord?.add(fitting.map(\.name))
+    return fitting
   }
 }
 

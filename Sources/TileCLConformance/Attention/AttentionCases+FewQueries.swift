@@ -1,7 +1,8 @@
 import TileCL
 
 extension AttentionCases {
-  /// Few queries against many keys as kernels take them that read keys once for all heads that share them; forward alone.
+  /// Few queries against many keys as kernels take them that read keys once for all heads that share them; forward
+  /// alone.
   static let fewQueries: [AttentionCase] = fewQueryLengths + fewQueryGroups + fewQueryDimensions + otherFewQueries
 
   private static let fewQueryLengths: [AttentionCase] = {

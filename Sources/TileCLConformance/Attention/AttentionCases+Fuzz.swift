@@ -9,8 +9,8 @@ extension AttentionCases {
     let ratio = Int.random(in: 1...3, using: &random)
     let lengths = (Int.random(in: 1...150, using: &random), Int.random(in: 1...150, using: &random))
     let option = Int.random(in: 0..<fuzzScores.count, using: &random)
-    // A nightly run also goes through dtypes, widths, blocks and more kinds with options, each of which compiles programs
-    // of its own.
+    // A nightly run also goes through dtypes, widths, blocks and more kinds with options, each of which compiles
+    // programs of its own.
     let isLarge = number >= 12
     let score = fuzzScores[option]
     let kinds = isLarge || score == .plain ? fuzzKinds : fuzzKinds.filter { $0.hasSuffix("causal") }

@@ -4,7 +4,7 @@ extension AttentionCases {
   /// What kernels with matrix units for 16-bit elements take besides plain scores, in more than one of their tiles;
   /// forward alone.
   static let halfPrecision: [AttentionCase] =
-    halfPrecisionScores + halfPrecisionDimensions + halfPrecisionBlocks + otherHalfPrecision
+    halfPrecisionScores + halfPrecisionDimensions + halfPrecisionBlocks + halfPrecisionBoard + otherHalfPrecision
 
   private static let halfPrecisionScores: [AttentionCase] = [
     ("softcap", AttentionScore(softcap: 5)), ("ALiBi", .init(hasALiBi: true)), ("sinks", .init(hasSinks: true)),
@@ -29,7 +29,7 @@ extension AttentionCases {
   }
 
   private static let halfPrecisionBlocks: [AttentionCase] = [
-    (16, 16), (16, 64), (32, 48), (48, 96), (80, 17), (100, 130), (128, 128),
+    (16, 16), (16, 64), (32, 48), (32, 64), (48, 96), (80, 17), (96, 128), (100, 130), (128, 128),
   ].map { (queryBlock: Int, keyBlock: Int) in
     AttentionCase("bfloat16, D 64, mixed blocks of \(queryBlock) x \(keyBlock), forward", hasBackward: false) {
       try .init(
@@ -37,6 +37,19 @@ extension AttentionCases {
         mask: .blocks(mixed(270, 333, queryBlock, keyBlock)), returnsLSE: true)
     }
   }
+
+  /// Full blocks, and none, by turns: tiles of queries have parts that see other keys.
+  private static let halfPrecisionBoard: [AttentionCase] =
+    [(32, 64), (48, 128), (96, 128), (96, 256)].map { (queryBlock: Int, keyBlock: Int) in
+      AttentionCase("bfloat16, D 64, a board of blocks of \(queryBlock) x \(keyBlock)", hasBackward: false) {
+        try .init(
+          queryHeads: 2, queryLength: 270, keyLength: 520, headDimension: 64, dtype: .bfloat16,
+          mask: .blocks(
+            BlockMask(queryLength: 270, keyLength: 520, queryBlock: queryBlock, keyBlock: keyBlock) { query, key in
+              (query / queryBlock + key / keyBlock) % 2 == 0
+            }), returnsLSE: true)
+      }
+    }
 
   private static let otherHalfPrecision: [AttentionCase] =
     [AttentionMask.none, .causal].map { mask in

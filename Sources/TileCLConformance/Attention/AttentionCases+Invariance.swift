@@ -4,6 +4,7 @@ extension AttentionCases {
   /// A batch entry's result depends on nothing else in the launch: alone and as the last of three it has the same bits.
   static let invariance: [ConformanceCase] = [
     invariance("dense") { batch in try invariant(batch: batch) },
+    invariance("many keys") { batch in try invariant(batch: batch, keyLength: 700) },
     invariance("causal") { batch in try invariant(batch: batch, mask: .causal) },
     invariance("blocks") { batch in try invariant(batch: batch, mask: .blocks(mixed(99, 99, 32, 32))) },
     invariance("options") { batch in
@@ -33,11 +34,12 @@ extension AttentionCases {
   }
 
   private static func invariant(
-    batch: Int, mask: AttentionMask = .none, score: AttentionScore = AttentionScore()
+    batch: Int, keyLength: Int? = nil, mask: AttentionMask = .none, score: AttentionScore = AttentionScore()
   ) throws -> AttentionDescriptor {
     try .init(
-      batch: batch, queryHeads: 4, keyValueHeads: 2, queryLength: 99, headDimension: 16, mask: mask, score: score,
-      returnsLSE: true)
+      batch: batch, queryHeads: 4, keyValueHeads: 2, queryLength: 99, keyLength: keyLength, headDimension: 16,
+      mask: mask,
+      score: score, returnsLSE: true)
   }
 
   private static func lastThird<Value>(_ values: [Value]) -> [Value] { Array(values[(values.count / 3 * 2)...]) }

@@ -1,8 +1,8 @@
 import TileCL
 
 extension AttentionCases {
-  /// What kernels tuned for matrix units do with rows that are not where their positions are, and with masks whose blocks
-  /// are not those of their tiles; forward alone.
+  /// What kernels tuned for matrix units do with rows that are not where their positions are, and with masks whose
+  /// blocks are not those of their tiles; forward alone.
   static let tunedOrders: [AttentionCase] = [64, 128].flatMap { dimension in
     tunedOrders(dimension: dimension) + tunedPieces(dimension: dimension)
   }

@@ -9,7 +9,8 @@ extension AttentionCases {
       reference: { pair, _ in (3 * pair.query + 5 * pair.key + pair.head) % 7 != 2 && pair.query % 11 != 4 })
   }
 
-  /// A gain and a learned decay with the distance for each head, and a bend, so that the derivative depends on the score.
+  /// A gain and a learned decay with the distance for each head, and a bend, so that the derivative depends on the
+  /// score.
   static func decay() throws -> ScoreModification {
     try ScoreModification(
       "decay", captures: [.float("bend"), .tensor("gain"), .tensor("rate")],

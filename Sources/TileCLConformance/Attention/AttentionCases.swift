@@ -28,8 +28,8 @@ public enum AttentionCases {
     }
   }
 
-  /// Odd lengths with and without a causal mask, among them those of FlashAttention's tests; where Sq > Sk the mask hides
-  /// whole rows. Several heads give the errors of the shortest a mean worth the name.
+  /// Odd lengths with and without a causal mask, among them those of FlashAttention's tests; where Sq > Sk the mask
+  /// hides whole rows. Several heads give the errors of the shortest a mean worth the name.
   private static let lengths: [AttentionCase] = [
     (1, 1), (1, 1000), (1000, 1), (3, 17), (17, 3), (127, 129), (129, 127), (64, 128), (128, 192), (256, 256), (239, 1),
     (799, 3), (113, 203), (108, 256), (256, 512), (384, 256), (640, 128), (1024, 1023),

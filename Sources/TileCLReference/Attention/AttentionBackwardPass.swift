@@ -40,8 +40,8 @@ struct AttentionBackwardPass: Sendable {
   private var problem: AttentionDescriptor { pass.problem }
   private var operands: AttentionOperands { pass.operands }
 
-  /// - Throws: ``TileCLError`` of code `outOfRange` that names the captured tensor of which a declared gradient takes an
-  ///   element that there is not.
+  /// - Throws: ``TileCLError`` of code `outOfRange` that names the captured tensor of which a declared gradient takes
+  ///   an element that there is not.
   func gradients() throws -> AttentionReferenceGradients {
     let score = problem.score
     let ofQueries = byQuery()

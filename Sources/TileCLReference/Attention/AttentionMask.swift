@@ -1,7 +1,7 @@
 /// Which keys a query may see.
 ///
-/// Rows and columns of a mask are positions: those of the ``TokenOrder`` if there is one, else rows in memory; in a batch
-/// of sequences they count from the start of each.
+/// Rows and columns of a mask are positions: those of the ``TokenOrder`` if there is one, else rows in memory; in a
+/// batch of sequences they count from the start of each.
 public enum AttentionMask: Hashable, Sendable {
   /// Every query sees every key.
   case none

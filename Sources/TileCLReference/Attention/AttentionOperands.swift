@@ -2,8 +2,8 @@ import TileCLCore
 
 /// The values of one evaluation in fp64, as the reference computes with them.
 ///
-/// Stored values come as ``AttentionValues``, in fp32; steps smaller than its ulps, as finite differences take them, need
-/// this form.
+/// Stored values come as ``AttentionValues``, in fp32; steps smaller than its ulps, as finite differences take them,
+/// need this form.
 package struct AttentionOperands: Sendable {
   package var query: [Double]
   package var key: [Double]

@@ -1,7 +1,7 @@
 /// One query and one key, as user code sees them.
 ///
-/// Positions are those of the ``TokenOrder`` if there is one, counted from the start of the pair's sequence if the batch
-/// is packed; rows are places in the tensors.
+/// Positions are those of the ``TokenOrder`` if there is one, counted from the start of the pair's sequence if the
+/// batch is packed; rows are places in the tensors.
 public struct AttentionPair: Hashable, Sendable {
   /// The batch entry; in a packed batch the number of the sequence.
   public let batch: Int

@@ -1,4 +1,5 @@
-/// The gradients of attention, before they are rounded to a storage type; shapes are those of what each is a gradient of.
+/// The gradients of attention, before they are rounded to a storage type; shapes are those of what each is a gradient
+/// of.
 public struct AttentionReferenceGradients: Hashable, Sendable {
   public var query: [Double]
   public var key: [Double]

@@ -12,8 +12,8 @@ import TileCLCore
 ///     P[i,j] = exp(s[i,j] - LSE[i]),  LSE[i] = ln(Σ_j exp(s[i,j]) + exp(sink[h]))
 ///     O[i] = Σ_j keep[i,j] / (1 - p) · P[i,j] V[j]   dropout p
 ///
-/// Positions follow the token order, rows are places in memory (see ``AttentionPair``). All of it is computed in fp32 on
-/// a device. The default changes nothing.
+/// Positions follow the token order, rows are places in memory (see ``AttentionPair``). All of it is computed in fp32
+/// on a device. The default changes nothing.
 ///
 /// Sources: softcap, Gemma 2, arXiv 2408.00118; ALiBi, arXiv 2108.12409, aligned as in FlashAttention; sinks, arXiv
 /// 2309.17453 in the learned form of arXiv 2508.10925; dropout by Philox4x32-10, Salmon et al., SC 2011.

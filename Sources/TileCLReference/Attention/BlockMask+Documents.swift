@@ -22,16 +22,17 @@ extension BlockMask {
   /// Attention over packed documents whose queries and keys differ in number: query i sees key j if both belong to the
   /// document of the same number.
   ///
-  /// With `isCausal` each document has a causal mask of its own, aligned to its bottom right: in a document of m queries
-  /// and n keys, its query i sees its key j if j <= i + (n - m). This is what FlashAttention's variable-length functions
-  /// compute. A query of a document without keys sees nothing.
+  /// With `isCausal` each document has a causal mask of its own, aligned to its bottom right: in a document of m
+  /// queries and n keys, its query i sees its key j if j <= i + (n - m). This is what FlashAttention's variable-length
+  /// functions compute. A query of a document without keys sees nothing.
   ///
   /// - Parameters:
   ///   - queryLength: Sq, the sum of all documents' queries.
   ///   - keyLength: Sk, the sum of all documents' keys.
-  ///   - cumulativeQueryLengths: Where each document's queries begin (`cu_seqlens_q`): starts at 0, never falls, ends at
-  ///     `queryLength`.
-  ///   - cumulativeKeyLengths: Where each document's keys begin (`cu_seqlens_k`): as many entries, ending at `keyLength`.
+  ///   - cumulativeQueryLengths: Where each document's queries begin (`cu_seqlens_q`): starts at 0, never falls, ends
+  ///     at `queryLength`.
+  ///   - cumulativeKeyLengths: Where each document's keys begin (`cu_seqlens_k`): as many entries, ending at
+  ///     `keyLength`.
   ///   - isCausal: Whether each document is causal.
   ///   - queryBlock: The queries of a block.
   ///   - keyBlock: The keys of a block.

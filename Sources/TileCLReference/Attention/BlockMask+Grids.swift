@@ -25,9 +25,9 @@ extension BlockMask {
   /// Shifted window attention, exact: windows of the grid that are moved by part of a window.
   ///
   /// Along each axis the windows are [0, s), [s, s + w), [s + w, s + 2 w), ..., the last of which ends with the axis.
-  /// This is what Swin's shifted layers compute: there the grid is rolled back by s, and the parts of a window that come
-  /// from opposite ends are masked off from one another. Where w does not divide a side, Swin pads the grid; here the
-  /// last window is shorter.
+  /// This is what Swin's shifted layers compute: there the grid is rolled back by s, and the parts of a window that
+  /// come from opposite ends are masked off from one another. Where w does not divide a side, Swin pads the grid; here
+  /// the last window is shorter.
   ///
   /// Source: "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", arXiv 2103.14030.
   ///
@@ -77,9 +77,10 @@ extension BlockMask {
 
   /// Neighbourhood attention, exact: NATTEN's `na1d`, `na2d` and `na3d`.
   ///
-  /// A token sees another if it does along every axis, where each axis has a kernel size k, a stride s, a dilation d and
-  /// may be causal. With dilation, coordinates of the same residue mod d see one another alone; in what follows i counts
-  /// the m coordinates of a residue. The query's stride group has a leader, from which all queries of the group look:
+  /// A token sees another if it does along every axis, where each axis has a kernel size k, a stride s, a dilation d
+  /// and may be causal. With dilation, coordinates of the same residue mod d see one another alone; in what follows i
+  /// counts the m coordinates of a residue. The query's stride group has a leader, from which all queries of the group
+  /// look:
   ///
   /// - not causal: c = min(floor(i / s) · s + floor(s / 2), m - 1), and the window is the k coordinates from
   ///   min(max(c - floor(k / 2), 0), m - k) on. It is moved inwards at the ends, so that every query sees k of them. Of

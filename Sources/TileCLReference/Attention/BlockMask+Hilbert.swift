@@ -54,14 +54,14 @@ extension BlockMask {
 
   /// Shifted Hilbert window attention (HSWA): Hilbert windows that are moved along the curve by half a window.
   ///
-  /// The tokens are rolled forward by s = floor(w² / 2), position i to place (i + s) mod n, and windows are counted along
-  /// the places. The first of them holds both ends of the curve, which do not see each other. Positions i and j are
-  /// therefore visible to each other if their places are of the same window and either both or none of them wrapped
+  /// The tokens are rolled forward by s = floor(w² / 2), position i to place (i + s) mod n, and windows are counted
+  /// along the places. The first of them holds both ends of the curve, which do not see each other. Positions i and j
+  /// are therefore visible to each other if their places are of the same window and either both or none of them wrapped
   /// around: the windows are [0, w² - s), [w² - s, 2 w² - s), ..., the last of which ends at n - s, and [n - s, n).
   /// With d axes, w^d takes the place of w².
   ///
-  /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832 (whose code cuts off the tail that does not
-  /// fill a window).
+  /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832 (whose code cuts off the tail that does
+  /// not fill a window).
   ///
   /// - Parameters:
   ///   - grid: The tokens.
@@ -85,8 +85,8 @@ extension BlockMask {
 
   /// Hilbert sliding attention (HSA): position i sees position j if |i - j| <= floor(K / 2), where K = kernel².
   ///
-  /// The window is cut at the ends of the curve. It approximates a sliding window of kernel x kernel tokens: on the usual
-  /// grids about 60 % of a token's true neighbours are within its run of the curve. With d axes, K = kernel^d.
+  /// The window is cut at the ends of the curve. It approximates a sliding window of kernel x kernel tokens: on the
+  /// usual grids about 60 % of a token's true neighbours are within its run of the curve. With d axes, K = kernel^d.
   ///
   /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832.
   ///
@@ -106,13 +106,13 @@ extension BlockMask {
       keyBlock: keyBlock)
   }
 
-  /// Hilbert neighbourhood attention (HNA): each position sees the K = kernel² positions around it, moved inwards at the
-  /// ends of the curve.
+  /// Hilbert neighbourhood attention (HNA): each position sees the K = kernel² positions around it, moved inwards at
+  /// the ends of the curve.
   ///
   /// Position i sees K positions from min(max(i - floor(K / 2), 0), n - K) on, or all if K > n: NATTEN's `na1d` with
-  /// kernel size K. For odd kernels that is |c - j| <= floor(K / 2) with the clamped centre
-  /// c = min(max(i, floor(K / 2)), n - 1 - floor(K / 2)). It approximates neighbourhood attention of kernel x kernel
-  /// tokens as ``hilbertSlidingWindow(_:kernel:queryBlock:keyBlock:)`` does a sliding window. With d axes, K = kernel^d.
+  /// kernel size K. For odd kernels that is |c - j| <= floor(K / 2) with the clamped centre c = min(max(i, floor(K /
+  /// 2)), n - 1 - floor(K / 2)). It approximates neighbourhood attention of kernel x kernel tokens as
+  /// ``hilbertSlidingWindow(_:kernel:queryBlock:keyBlock:)`` does a sliding window. With d axes, K = kernel^d.
   ///
   /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832.
   ///

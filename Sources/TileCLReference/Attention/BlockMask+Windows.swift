@@ -3,12 +3,12 @@ import TileCLCore
 // In all of these query i stands at key position p = i + (Sk - Sq), as in the causal mask: the last query stands at the
 // last key. With Sk < Sq the first queries stand before all keys.
 extension BlockMask {
-  /// A sliding window, plain or dilated: query i sees key j if j = p + t · dilation for a whole t in -left...right, where
-  /// p = i + (Sk - Sq).
+  /// A sliding window, plain or dilated: query i sees key j if j = p + t · dilation for a whole t in -left...right,
+  /// where p = i + (Sk - Sq).
   ///
-  /// With dilation 1 this is FlashAttention's `window_size = (left, right)`, whose -1 is nil here. A window that reaches
-  /// over either end of the keys is cut there, not shifted: queries near the ends see fewer keys. Windows larger than
-  /// the sequence are therefore the same as none.
+  /// With dilation 1 this is FlashAttention's `window_size = (left, right)`, whose -1 is nil here. A window that
+  /// reaches over either end of the keys is cut there, not shifted: queries near the ends see fewer keys. Windows
+  /// larger than the sequence are therefore the same as none.
   ///
   /// - Parameters:
   ///   - queryLength: Sq, 1...2^30.

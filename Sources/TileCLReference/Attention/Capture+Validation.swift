@@ -6,7 +6,8 @@ extension Capture {
     "score", "batch", "head", "query", "key", "query_row", "key_row", "query_length", "key_length",
   ]
 
-  /// The words of OpenCL C that no name can be: keywords of C99 and of OpenCL C, those reserved by it, and scalar types.
+  /// The words of OpenCL C that no name can be: keywords of C99 and of OpenCL C, those reserved by it, and scalar
+  /// types.
   private static let keywords: Set<String> = [
     "asm", "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
     "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",

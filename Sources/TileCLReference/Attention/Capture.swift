@@ -4,10 +4,11 @@ public import TileCLCore
 ///
 /// What is captured may change from run to run without anything being compiled.
 ///
-/// A name is an identifier of C that means nothing else where user code is compiled: no word or type of OpenCL C, none of
-/// the names that a modification's code is given anyway, such as `score` and `query`, nothing that begins with `tilecl_`
-/// or two underscores or ends in `_t`, and, if it is longer than one character, not all capitals, digits and underscores:
-/// such names are reserved for the kernels' macros. The modification that declares a capture checks its name.
+/// A name is an identifier of C that means nothing else where user code is compiled: no word or type of OpenCL C, none
+/// of the names that a modification's code is given anyway, such as `score` and `query`, nothing that begins with
+/// `tilecl_` or two underscores or ends in `_t`, and, if it is longer than one character, not all capitals, digits and
+/// underscores: such names are reserved for the kernels' macros. The modification that declares a capture checks its
+/// name.
 public struct Capture: Hashable, Sendable {
   public enum Kind: Hashable, Sendable {
     /// One number, of type `float` in OpenCL C.

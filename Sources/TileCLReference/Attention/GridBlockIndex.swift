@@ -1,8 +1,9 @@
 /// Finds the blocks of an order that reach into a box of the grid.
 ///
 /// Every cell lists the blocks whose boxes touch it. In an order without locality the box of every block covers much of
-/// the grid, and lists of them would be as long as the product of blocks and cells. The largest boxes are therefore kept
-/// out of the lists, and offered to every search: the lists together never hold more numbers than there are tokens.
+/// the grid, and lists of them would be as long as the product of blocks and cells. The largest boxes are therefore
+/// kept out of the lists, and offered to every search: the lists together never hold more numbers than there are
+/// tokens.
 struct GridBlockIndex: Sendable {
   private typealias Vector = TokenGrid.Vector
 
@@ -62,8 +63,8 @@ struct GridBlockIndex: Sendable {
     }
   }
 
-  /// Which blocks are too large for the lists, as a rule and as bits by number: those of the sizes, rounded to powers of
-  /// two, at which the lists of all smaller and equal ones would hold more numbers than there are tokens.
+  /// Which blocks are too large for the lists, as a rule and as bits by number: those of the sizes, rounded to powers
+  /// of two, at which the lists of all smaller and equal ones would hold more numbers than there are tokens.
   private static func findWide(
     _ blocks: GridBlocks, side: Vector
   ) -> (rule: (GridBlock) -> Bool, bits: [UInt64]) {

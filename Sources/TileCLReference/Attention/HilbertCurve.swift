@@ -1,10 +1,10 @@
 /// A walk through every cell of a grid that keeps neighbours on the walk close in the grid.
 ///
-/// The generalised Hilbert curve: a body is spanned by a long side and one or two others, along which the walk runs from
-/// its corner to the far end of the long side. A clearly elongated body is cut in two across the long side. Any other
-/// one is cut in three (up, along, down), or in five if no side of a volume is much longer than another, in pieces that
-/// again start and end in corners. Halves are kept even where possible, since a piece with an even side can be left in
-/// the corner where the next one starts. On powers of two this is Hilbert's curve.
+/// The generalised Hilbert curve: a body is spanned by a long side and one or two others, along which the walk runs
+/// from its corner to the far end of the long side. A clearly elongated body is cut in two across the long side. Any
+/// other one is cut in three (up, along, down), or in five if no side of a volume is much longer than another, in
+/// pieces that again start and end in corners. Halves are kept even where possible, since a piece with an even side can
+/// be left in the corner where the next one starts. On powers of two this is Hilbert's curve.
 struct HilbertCurve {
   typealias Vector = TokenGrid.Vector
 

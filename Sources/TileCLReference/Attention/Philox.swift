@@ -2,8 +2,8 @@
 ///
 /// Dropout takes the bits of a weight from counter (query row, key row div 4, head number's low and high 32 bits) under
 /// the seed's low and high 32 bits as the key, of which word (key row mod 4) belongs to the key; the head number is
-/// batch entry · Hq + head. A weight is dropped if its word is below floor(p · 2^32). So the same weights are dropped on
-/// every backend, in any order of evaluation, forward and backward.
+/// batch entry · Hq + head. A weight is dropped if its word is below floor(p · 2^32). So the same weights are dropped
+/// on every backend, in any order of evaluation, forward and backward.
 ///
 /// Source: Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
 public enum Philox {

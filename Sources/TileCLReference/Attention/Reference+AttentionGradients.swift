@@ -3,8 +3,8 @@ import TileCLCore
 extension Reference {
   /// The gradients of a loss by everything that attention takes, from those by its output and LSE, in fp64.
   ///
-  /// With δ[i] = Σ_c dO[i,c] O[i,c] - dLSE[i], P = exp(s - LSE), k the factor of dropout, f the score modification and s1
-  /// the score after the softcap c, each visible pair has
+  /// With δ[i] = Σ_c dO[i,c] O[i,c] - dLSE[i], P = exp(s - LSE), k the factor of dropout, f the score modification and
+  /// s1 the score after the softcap c, each visible pair has
   ///
   ///     g3 = P · (k · dO[i]·V[j] - δ[i]),   g2 = g3 · f'(s),   g0 = g2 · (1 - (s1 / c)²)
   ///
@@ -19,8 +19,9 @@ extension Reference {
   ///   - lseGradient: dLSE, [B, Hq, Sq]; empty for 0.
   ///   - forward: The output and LSE to start from, as the stored or the merged ones; computed in fp64 if nil.
   /// - Returns: The gradients. Those of padding, and of queries that see no key, are 0.
-  /// - Throws: ``TileCLError`` that names the array with a wrong number of elements, the capture that is missing, a score
-  ///   modification without a derivative, or the captured tensor of which a gradient takes an element that there is not.
+  /// - Throws: ``TileCLError`` that names the array with a wrong number of elements, the capture that is missing, a
+  ///   score modification without a derivative, or the captured tensor of which a gradient takes an element that there
+  ///   is not.
   public static func attentionGradients(
     _ problem: AttentionDescriptor, _ values: AttentionValues, outputGradient: [Float], lseGradient: [Float] = [],
     forward: AttentionReferenceResult? = nil

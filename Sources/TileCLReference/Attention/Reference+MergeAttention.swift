@@ -8,8 +8,8 @@ extension Reference {
   ///
   ///     LSE = ln Σ_p exp(LSE_p),   O = Σ_p exp(LSE_p - LSE) O_p
   ///
-  /// It is associative and, up to rounding, commutative. A part whose LSE is -inf adds nothing, whatever its output holds.
-  /// A sink belongs to one part alone, or it counts once for each.
+  /// It is associative and, up to rounding, commutative. A part whose LSE is -inf adds nothing, whatever its output
+  /// holds. A sink belongs to one part alone, or it counts once for each.
   ///
   /// Source: "FlashInfer", arXiv 2501.01005, section 2.2.
   ///

@@ -2,9 +2,9 @@ import TileCLCore
 
 /// A grid of tokens in row-major rows, whose pairs share one bias for each offset between two cells.
 ///
-/// For a grid of H x W the bias of query (y, x) and key (v, u) is element (y - v + H - 1) · (2W - 1) + (x - u + W - 1) of
-/// its head's table, which has (2H - 1)(2W - 1) elements; likewise on one or three axes. Cells are those of the *rows* in
-/// memory, so that the true offsets count whatever the token order is.
+/// For a grid of H x W the bias of query (y, x) and key (v, u) is element (y - v + H - 1) · (2W - 1) + (x - u + W - 1)
+/// of its head's table, which has (2H - 1)(2W - 1) elements; likewise on one or three axes. Cells are those of the
+/// *rows* in memory, so that the true offsets count whatever the token order is.
 ///
 /// Source: Swin Transformer, arXiv 2103.14030; over the whole grid as "Hilbert-Guided Block-Sparse Local Attention",
 /// arXiv 2511.05832, needs it.

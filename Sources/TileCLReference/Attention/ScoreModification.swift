@@ -29,8 +29,8 @@ public struct ScoreModification: Hashable, Sendable {
 
   /// How the new score depends on a captured tensor of fp32: through at most one element for each pair.
   ///
-  /// The index is asked for every visible pair whose new score is not -∞, even if no gradient reaches it, and an element
-  /// outside the tensor is an error of the backward pass. Pairs that a mask hides are never asked for.
+  /// The index is asked for every visible pair whose new score is not -∞, even if no gradient reaches it, and an
+  /// element outside the tensor is an error of the backward pass. Pairs that a mask hides are never asked for.
   public struct Gradient: Hashable, Sendable {
     /// The tensor's name among the captures.
     public let capture: String

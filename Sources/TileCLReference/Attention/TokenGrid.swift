@@ -37,8 +37,8 @@ public struct TokenGrid: Hashable, Sendable {
   /// A grid of one to three axes.
   ///
   /// - Parameter sides: The tokens along each axis, the outermost first.
-  /// - Throws: ``TileCLError`` if there are none or more than three axes, a side is not positive, or there are more than
-  ///   2^30 tokens.
+  /// - Throws: ``TileCLError`` if there are none or more than three axes, a side is not positive, or there are more
+  ///   than 2^30 tokens.
   public init(sides: [Int]) throws {
     guard 1...3 ~= sides.count else {
       throw TileCLError.invalid("sides.count", sides.count, allowed: "1...3 axes")

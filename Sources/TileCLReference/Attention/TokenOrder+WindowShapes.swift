@@ -11,7 +11,8 @@ extension TokenOrder {
     public let meanBoxRatio: Double
   }
 
-  /// Measures the windows into which an order falls if every `window` to the power of the number of axes tokens are one.
+  /// Measures the windows into which an order falls if every `window` to the power of the number of axes tokens are
+  /// one.
   ///
   /// Window attention along an order, such as ``BlockMask/hilbertWindow(_:window:queryBlock:keyBlock:)``, is window
   /// attention in the grid where all of them are squares.

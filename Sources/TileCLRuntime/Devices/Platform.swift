@@ -76,8 +76,8 @@ public struct Platform: Hashable, Sendable {
   /// Whether this is PoCL, the implementation for CPUs, which keeps a program cache of its own.
   public var isPoCL: Bool { name == "Portable Computing Language" }
 
-  /// Held while drivers are asked for platforms and devices. They set themselves up on the first such call, and PoCL 3.1
-  /// crashes when two threads make it at once.
+  /// Held while drivers are asked for platforms and devices. They set themselves up on the first such call, and PoCL
+  /// 3.1 crashes when two threads make it at once.
   private static let discovery = Mutex<Void>(())
 
   /// What the ICD loader returns where no driver is registered (cl_khr_icd).

@@ -80,7 +80,8 @@ public struct Probes: Sendable {
     }
   }
 
-  /// Matrix tiles of bf16 in x86 assembly, on a CPU whose flags name AMX. To ask makes the process one that may use them.
+  /// Matrix tiles of bf16 in x86 assembly, on a CPU whose flags name AMX. To ask makes the process one that may use
+  /// them.
   public var amx: Answer {
     answer(.amx) {
       guard avx512.isPresent else { return absent("no AVX-512") }

@@ -1,7 +1,8 @@
 /// Makes a compiler's log speak of the parts that a program was put together from.
 ///
-/// NVIDIA's compiler takes no notice of `#line` and writes `<kernel>:56:8` for the 56th line of the whole text. Here that
-/// becomes the name and line that `#line` gives: `attention/attention.cl:12:8`. Logs of other drivers stay as they are.
+/// NVIDIA's compiler takes no notice of `#line` and writes `<kernel>:56:8` for the 56th line of the whole text. Here
+/// that becomes the name and line that `#line` gives: `attention/attention.cl:12:8`. Logs of other drivers stay as they
+/// are.
 enum BuildLog {
   /// What NVIDIA's compiler calls every source.
   private static let marker = "<kernel>:"

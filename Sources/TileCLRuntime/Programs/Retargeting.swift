@@ -42,8 +42,8 @@ enum Retargeting {
 
   /// PTX for `sm_90` with marked comments, as PTX for `sm_90a` with instructions.
   ///
-  /// A kernel of fixed work-group size also gets `.minnctapersm`, without which `setmaxnreg` is ignored: 1, or the number
-  /// behind ``groupsMarker`` in its body.
+  /// A kernel of fixed work-group size also gets `.minnctapersm`, without which `setmaxnreg` is ignored: 1, or the
+  /// number behind ``groupsMarker`` in its body.
   ///
   /// - Throws: ``TileCLError/Code/unsupported`` when the binary is not PTX for `sm_90`.
   static func rewrite(_ binary: [UInt8]) throws -> [UInt8] {

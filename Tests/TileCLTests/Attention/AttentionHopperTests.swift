@@ -60,6 +60,17 @@ struct AttentionHopperTests {
     }
   }
 
+  @Test("The tiles that fit a problem are known to who asks")
+  func recordedTiles() throws {
+    let problem = try Self.problem(dimension: 128)
+    var fitting: [String] = []
+    let recorded = KernelTable.tunings(thatFit: {
+      fitting.append(AttentionHopperWork(problem, tuning: nil, computeUnits: 132).tiles.name)
+    })
+    #expect(recorded.count > 1 && recorded.isSuperset(of: fitting))
+    #expect(recorded.allSatisfy { $0.hasPrefix("d128-") })
+  }
+
   @Test("Tiles leave no rows of a short sequence over, and take few loads of keys for a long one")
   func usualTiles() throws {
     func queryTile(_ length: Int, batch: Int) throws -> Int {
@@ -75,7 +86,9 @@ struct AttentionHopperTests {
     "Steps show each query the keys that its mask does",
     arguments: [(64, 64), (128, 128), (256, 64), (192, 128), (256, 128)])
   func steps(queryTile: Int, keyTile: Int) throws {
-    for (queryBlock, keyBlock) in [(64, 64), (128, 64), (16, 16), (96, 48), (256, 320)] {
+    for (queryBlock, keyBlock) in [
+      (64, 64), (128, 64), (16, 16), (96, 48), (256, 320), (32, 64), (32, 128), (48, 64), (96, 128), (96, 256),
+    ] {
       let masks = try [
         BlockMask.slidingWindow(
           queryLength: 500, keyLength: 431, left: 90, right: 33, queryBlock: queryBlock, keyBlock: keyBlock),
