@@ -25,19 +25,22 @@ LABELS, WIDTH, LINE, TOP = 400, 960, 22, 92
 
 
 def svg(report, bars):
-    rows = [row for row in report["results"] if ratios(row)]
-    values = [value for row in rows for pair in ratios(row).values() for value in pair]
+    # Single runs are left out where a note says that they do not compare.
+    keys = ["sustainedRatio"] if "note" in report else ["burstRatio", "sustainedRatio"]
+    marks = "filled: sustained, hollow: single runs" if len(keys) == 2 else "by sustained times"
+    rows = [row for row in report["results"] if ratios(row, keys)]
+    values = [value for row in rows for pair in ratios(row, keys).values() for value in pair.values()]
     values += [value for row in rows for value in targets(row, bars)]
     ends = bounds(values)
     height = TOP + LINE * len(rows) + 44
-    title = f"Attention on {report['device']}: how many times as long as TileCL the peers take"
-    about = f"driver {report['driver']}, PyTorch {report.get('torch', '-')}, {report['date']}"
+    title = f"Attention on {report.get('device', 'a device')}: how many times as long as TileCL the peers take"
+    about = f"driver {report.get('driver', '-')}, PyTorch {report.get('torch', '-')}, {report['date']}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
         f'role="img" aria-label="{escape(title, {chr(34): "&quot;"})}">',
         f"<style>{STYLE}</style>", f'<rect class="page" width="{WIDTH}" height="{height}"/>',
         f'<text x="16" y="26" font-size="16" font-weight="600">{escape(title)}</text>',
-        f'<text class="faint" x="16" y="46">{escape(about)}; filled: sustained, hollow: single runs; '
+        f'<text class="faint" x="16" y="46">{escape(about)}; {marks}; '
         "a red line: the bar</text>"]
     parts += legend([name for name in PEERS if any(name in row["peers"] for row in rows)])
     bottom = TOP + LINE * len(rows)
@@ -50,15 +53,14 @@ def svg(report, bars):
         f'<text class="faint" x="{(LABELS + WIDTH) / 2}" y="{bottom + 36}" text-anchor="middle">'
         "peer's time / TileCL's time; right of 1 TileCL is faster</text>")
     for number, row in enumerate(rows):
-        parts += line(row, bars, TOP + LINE * number + LINE / 2, ends)
+        parts += line(row, ratios(row, keys), targets(row, bars), TOP + LINE * number + LINE / 2, ends)
     return "\n".join(parts + ["</svg>"]) + "\n"
 
 
-def ratios(row):
-    """Of each peer of a problem, the ratios in single runs and sustained, as far as they were measured."""
-    return {
-        name: [peer[key] for key in ("burstRatio", "sustainedRatio") if key in peer]
-        for name, peer in row["peers"].items() if "burstRatio" in peer}
+def ratios(row, keys):
+    """Of each peer of a problem, the ratios of these names, as far as they were measured."""
+    found = {name: {key: peer[key] for key in keys if key in peer} for name, peer in row["peers"].items()}
+    return {name: values for name, values in found.items() if values}
 
 
 def targets(row, bars):
@@ -84,25 +86,25 @@ def place(value, ends):
     return LABELS + (math.log(value) - low) / (high - low) * (WIDTH - 24 - LABELS)
 
 
-def line(row, bars, y, ends):
-    """A problem: its name, TileCL's time and rate, and a mark for each peer."""
-    own = row["tilecl"]["burst"]
+def line(row, ratios, targets, y, ends):
+    """A problem: its name, TileCL's time, and a mark for each of a peer's ratios."""
+    own = row["tilecl"].get("sustained", row["tilecl"]["burst"])
     parts = [
         f'<text x="16" y="{y + 4}">{escape(row["problem"])}</text>',
         f'<text class="faint" x="{LABELS - 12}" y="{y + 4}" text-anchor="end">'
         f"{own['milliseconds']:.3g} ms</text>"]
-    for target in targets(row, bars):
+    for target in targets:
         x = place(target, ends)
         parts.append(f'<line class="bar" x1="{x:.1f}" y1="{y - 9}" x2="{x:.1f}" y2="{y + 9}"/>')
-    for name, pair in ratios(row).items():
+    for name, values in ratios.items():
         colour, shape = PEERS.get(name, ("#888888", "circle"))
-        hint = f"<title>{escape(name)}: " + ", ".join(f"{value:.2f}" for value in pair) + "</title>"
-        xs = [place(value, ends) for value in pair]
+        hint = f"<title>{escape(name)}: " + ", ".join(f"{value:.2f}" for value in values.values()) + "</title>"
+        xs = [place(value, ends) for value in values.values()]
         if len(xs) == 2:
             parts.append(
                 f'<line x1="{xs[0]:.1f}" y1="{y}" x2="{xs[1]:.1f}" y2="{y}" stroke="{colour}" stroke-width="1.5"/>')
-        for index, x in enumerate(xs):
-            fill = colour if index == 1 else "none"
+        for key, x in zip(values, xs):
+            fill = colour if key == "sustainedRatio" else "none"
             parts.append(f'<g fill="{fill}" stroke="{colour}" stroke-width="1.8">{hint}{mark(shape, x, y)}</g>')
     return parts
 

@@ -5,7 +5,8 @@
 # A line "// Check: -D KEY=VALUE ..." in a file asks for one more compilation with those options.
 #
 # A name with a middle part is a kernel for one target alone and may hold that target's assembly:
-# NAME.nvidia.cl, NAME.ampere.cl and NAME.hopper.cl are checked as code for NVPTX, NAME.avx512.cl as code for x86.
+# NAME.nvidia.cl, NAME.ampere.cl and NAME.hopper.cl are checked as code for NVPTX, NAME.avx512.cl and NAME.amx.cl as
+# code for x86 with the vectors or the tiles of that name.
 # NAME.vector.cl holds no assembly: it is for CPUs alone because of how it is written.
 set -uo pipefail
 cd "$(dirname "$0")/.."

@@ -36,7 +36,11 @@ text_files() {
 
 line_lengths() {
   # A column is a character, which takes a locale that knows UTF-8 to count.
-  if find Kernels Scripts .ci Sources/COpenCL -type f -print0 | LC_ALL=C.UTF-8 xargs -0 grep -nE '^.{121,}' >&2; then
+  # The formatter leaves comments and string literals of Swift as they are.
+  if {
+    find Kernels Scripts .ci Sources/COpenCL -type f -print0
+    find Sources Tests Snippets Benchmarks Package.swift -type d -name '.?*' -prune -o -name '*.swift' -type f -print0
+  } | LC_ALL=C.UTF-8 xargs -0 grep -nE '^.{121,}' >&2; then
     echo "Lines are at most 120 columns." >&2
     return 1
   fi
@@ -74,7 +78,7 @@ shell_syntax() {
 check "Swift format" swift_format
 check "kernels compile alone" Scripts/lint-kernels.sh
 check "every kernel file is embedded" embedded_files
-check "line lengths of kernels, C and shell" line_lengths
+check "line lengths" line_lengths
 check "no home directories" no_home_paths
 check "the examples of README and articles are the snippets" shown_examples
 check "shell syntax" shell_syntax

@@ -4,8 +4,8 @@ import TileCL
 /// What sparse attention needs besides arithmetic: the bytes of its mask and order, the memory beyond that and the
 /// tensors, and the programs that are built when lengths, batch and mask change.
 ///
-/// The tokens are a picture in Hilbert order under a mask of exact sliding windows, so that copies of keys and values in
-/// that order, or a matrix of scores, would show in the memory.
+/// The tokens are a picture in Hilbert order under a mask of exact sliding windows, so that copies of keys and values
+/// in that order, or a matrix of scores, would show in the memory.
 func registerAttentionCosts() {
   let metrics = ["mask bytes", "extra bytes", "score matrix bytes", "programs rebuilt"].map {
     BenchmarkMetric.custom($0, polarity: .prefersSmaller, useScalingFactor: false)

@@ -49,6 +49,9 @@ class Tool:
 class Clock:
     """Takes times as the tool does: the median of single runs, and the mean of runs back to back."""
 
+    # Which of the tool's times is taken as `single` takes its own.
+    single_time = "burst"
+
     def __init__(self, repetitions, sustained):
         self.repetitions, self.sustained = repetitions, sustained
 
@@ -162,7 +165,8 @@ def run(arguments, clock, find_peers, about):
     begin = time.perf_counter()
     tool = Tool(arguments.tilecl, arguments.device, arguments.repetitions, arguments.sustained)
     chosen = Choice(arguments).problems(tool.specifications())
-    report = {"date": time.strftime("%Y-%m-%d"), "roofs": tool.roofs} | about | {"omitted": [], "results": []}
+    report = {"date": time.strftime("%Y-%m-%d"), "roofs": tool.roofs, "singleTime": clock.single_time}
+    report |= about | {"omitted": [], "results": []}
     for number, specification in enumerate(chosen):
         problem = specification["problem"]
         if time.perf_counter() - begin > arguments.budget:
@@ -172,15 +176,19 @@ def run(arguments, clock, find_peers, about):
         # They take turns in going first, while the device is coolest.
         if number % 2 == 0:
             row["tilecl"] = tool.measure(problem)
-        for name, make in find_peers(specification):
+        try:
+            peers = find_peers(specification)
+        except Exception as error:  # Memory for their tensors, above all.
+            peers, row["error"] = [], message(error)
+        for name, make in peers:
             try:
                 burst, sustained = clock.measure(make)
                 row["peers"][name] = {"burstMilliseconds": burst, "sustainedMilliseconds": sustained}
             except Exception as error:  # A peer that cannot do a problem says so in many ways.
-                row["peers"][name] = {"error": (str(error).strip() or type(error).__name__).splitlines()[0][:200]}
+                row["peers"][name] = {"error": message(error)}
         if number % 2 == 1:
             row["tilecl"] = tool.measure(problem)
-        report["results"].append(with_ratios(row))
+        report["results"].append(with_ratios(row, clock.single_time))
         print(f"{time.perf_counter() - begin:6.1f} s  {text(row)}", file=sys.stderr, flush=True)
         if "error" not in row["tilecl"]:
             report |= {name: row["tilecl"][name] for name in ("device", "driver")}
@@ -191,6 +199,10 @@ def run(arguments, clock, find_peers, about):
         print(json.dumps(report, indent=1))
 
 
+def message(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
 def write(report, path):
     """In one step, so that what is there is whole at any time."""
     with open(path + ".new", "w") as file:
@@ -198,11 +210,12 @@ def write(report, path):
     os.replace(path + ".new", path)
 
 
-def with_ratios(row):
+def with_ratios(row, single_time):
+    """The row with each peer's times over TileCL's: single runs over `single_time`, sustained over sustained."""
     own = row["tilecl"]
     for peer in row["peers"].values():
         if "error" not in peer and "error" not in own:
-            peer["burstRatio"] = peer["burstMilliseconds"] / own["burst"]["milliseconds"]
+            peer["burstRatio"] = peer["burstMilliseconds"] / own[single_time]["milliseconds"]
             if "sustained" in own:
                 peer["sustainedRatio"] = peer["sustainedMilliseconds"] / own["sustained"]["milliseconds"]
     return row
@@ -221,4 +234,6 @@ def text(row):
             line += f"  {name} {peer['burstRatio']:.2f} {peer.get('sustainedRatio', float('nan')):.2f}"
         else:
             line += f"  {name}: {peer.get('error', '')[:40]}"
+    if "error" in row:
+        line += f"  peers: {row['error'][:40]}"
     return line

@@ -24,7 +24,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 class Clock(attention_peers.Clock):
-    """Times in processes of their own."""
+    """Times in processes of their own, single runs too by the host's clock."""
+
+    single_time = "wall"
 
     def __init__(self, repetitions, sustained, threads):
         super().__init__(repetitions, sustained)
@@ -56,22 +58,29 @@ class Clock(attention_peers.Clock):
 
 
 def tensors(specification):
-    shape = [specification["batch"], specification["queryHeads"], specification["queryLength"]]
+    shapes = [(specification["queryHeads"], specification["queryLength"])]
+    shapes += 2 * [(specification["keyValueHeads"], specification["keyLength"])]
     dtype = getattr(torch, specification["dtype"])
     is_backward = specification["pass"] == "backward"
     return [
-        torch.randn(*shape, specification["headDimension"]).to(dtype).requires_grad_(is_backward) for _ in range(3)]
+        torch.randn(specification["batch"], *shape, specification["headDimension"]).to(dtype)
+        .requires_grad_(is_backward) for shape in shapes]
+
+
+def is_grouped(specification):
+    return specification["queryHeads"] != specification["keyValueHeads"]
 
 
 def dense(specification):
     query, key, value = tensors(specification)
-    is_causal = specification["mask"]["kind"] == "causal"
+    options = {
+        "is_causal": specification["mask"]["kind"] == "causal", "enable_gqa": is_grouped(specification)}
     if specification["pass"] == "forward":
         @torch.no_grad
         def run():
-            return scaled_dot_product_attention(query, key, value, is_causal=is_causal)
+            return scaled_dot_product_attention(query, key, value, **options)
         return run
-    output = scaled_dot_product_attention(query, key, value, is_causal=is_causal)
+    output = scaled_dot_product_attention(query, key, value, **options)
     gradient = torch.randn_like(output)
     return lambda: torch.autograd.grad(output, (query, key, value), gradient, retain_graph=True)
 
@@ -86,7 +95,7 @@ def flex(specification):
 
     @torch.no_grad
     def run():
-        return compiled(query, key, value, block_mask=mask)
+        return compiled(query, key, value, block_mask=mask, enable_gqa=is_grouped(specification))
     return run
 
 

@@ -2,13 +2,13 @@
 //
 //   O[i,:] = sum_j keep[i,j] exp(s[i,j] - LSE[i]) V[j,:]      LSE[i] = ln(sum_j exp(s[i,j]) + exp(sink))
 //
-// Scores, masks, layouts, arguments and results are those of attention.cl. Both products are taken transposed, S^T = K Q^T
-// and O^T = V^T P^T, with sums in fp32: so K is a left operand as it is, weights come to lie as a right operand does by
-// rounding two keys at a time to bf16, and every vector of scores, weights and outputs runs across queries. Q is
-// transposed once a group, V once a step, by pairs of elements.
+// Scores, masks, layouts, arguments and results are those of attention.cl. Both products are taken transposed, S^T = K
+// Q^T and O^T = V^T P^T, with sums in fp32: so K is a left operand as it is, weights come to lie as a right operand
+// does by rounding two keys at a time to bf16, and every vector of scores, weights and outputs runs across queries. Q
+// is transposed once a group, V once a step, by pairs of elements.
 //
-// Work-group (1, 1, 1): QUERY_TILE queries of one head, with groups in the order of attention.cl. A pair of row vectors, 32
-// queries, at a time goes through all of a step.
+// Work-group (1, 1, 1): QUERY_TILE queries of one head, with groups in the order of attention.cl. A pair of row
+// vectors, 32 queries, at a time goes through all of a step.
 //
 // Local memory, in bytes (see the declarations): Q^T, a tile of K, one of V and V^T, 2 each element; scores of a pair,
 // 4 x 32 x KEY_TILE, and its weights, half of that; outputs, 4 x QUERY_TILE x Dv; three floats a query.
@@ -31,8 +31,8 @@
 #define VALUE_ROWS (CEIL_DIV(VALUE_DIM, 32) * 32)
 #define ROUNDED_UP(keys) (CEIL_DIV(keys, 32) * 32)
 
-// Where a left operand of 16 rows of 32 elements begins, in an array of `pitch` elements a row that is cut into such ones.
-// Each is contiguous, as caches like it.
+// Where a left operand of 16 rows of 32 elements begins, in an array of `pitch` elements a row that is cut into such
+// ones. Each is contiguous, as caches like it.
 #define OPERAND(row, column, pitch) (((row) / 16 * ((pitch) / 32) + (column) / 32) * 512)
 
 // Copies rows of bf16 as they are, `pitch` elements each, with zeros behind channels and rows; row by row, or cut into
@@ -155,8 +155,8 @@ void tilecl_attention_forward(
   __local vec_t row_scale[ROW_VECTORS];  // what old sums shrink by
   __local vec_t row_sum[ROW_VECTORS];
 
-  const work_t work = work_of_group(query_length, key_length, query_heads, query_tiles,
-                                    splits MASK_ARGUMENTS SEQUENCE_ARGUMENTS);
+  work_t work;
+  find_work(&work, query_length, key_length, query_heads, query_tiles, splits MASK_ARGUMENTS SEQUENCE_ARGUMENTS);
   const tile_t tile = work.tile;
   const ulong kv_head = work.head / (ulong)head_ratio;
   const ulong query_base = query_offset + work.batch * query_batch_stride + work.head * query_head_stride;
@@ -189,7 +189,8 @@ void tilecl_attention_forward(
     outputs[i] = 0.0f;
 
   for (long number = work.first_step; number < work.end_step; ++number) {
-    const step_t step = step_of(number, &work, key_length MASK_ARGUMENTS);
+    step_t step;
+    find_step(&step, number, &work, key_length MASK_ARGUMENTS);
     const int first_key_row = tile.key_base + step.first_key;
     const int staged = ROUNDED_UP(step.keys);
     stage_bits((__local ushort *)keys, DEPTH, true, staged, key, key_base, key_row_stride, first_key_row, step.keys,

@@ -8,8 +8,8 @@
 //
 // Work-group (1, 1, 1): QUERY_TILE queries of one head, with groups in the order of attention.cl.
 //
-// Vectors of scores run across queries, a *pair* of them at a time: MICRO_KEYS keys, read as scalars, times PAIR vectors
-// of queries make a micro-tile of sums that stays in registers over all channels. Vectors of outputs run across
+// Vectors of scores run across queries, a *pair* of them at a time: MICRO_KEYS keys, read as scalars, times PAIR
+// vectors of queries make a micro-tile of sums that stays in registers over all channels. Vectors of outputs run across
 // channels: MICRO_QUERIES weights, read as scalars, times CHANNELS vectors of V. So V and O keep their layout, and only
 // the queries are transposed, once. Tiles whose pairs are all visible take no step for the mask.
 //
@@ -18,8 +18,8 @@
 //
 // Tunables: VECTOR (4, 8 or 16), QUERY_TILE, KEY_TILE, MICRO_KEYS, MICRO_QUERIES.
 //
-// Preconditions: PAIR * VECTOR divides QUERY_TILE; MICRO_KEYS divides KEY_TILE; MICRO_QUERIES divides VECTOR; else as in
-// attention.cl.
+// Preconditions: PAIR * VECTOR divides QUERY_TILE; MICRO_KEYS divides KEY_TILE; MICRO_QUERIES divides VECTOR; else as
+// in attention.cl.
 //
 // Needs: scores.clh
 // Needs: tiles.clh
@@ -149,8 +149,8 @@ void tilecl_attention_forward(
   __local vec_t row_scale[ROW_VECTORS];  // what old sums shrink by
   __local vec_t row_sum[ROW_VECTORS];
 
-  const work_t work = work_of_group(query_length, key_length, query_heads, query_tiles,
-                                    splits MASK_ARGUMENTS SEQUENCE_ARGUMENTS);
+  work_t work;
+  find_work(&work, query_length, key_length, query_heads, query_tiles, splits MASK_ARGUMENTS SEQUENCE_ARGUMENTS);
   const tile_t tile = work.tile;
   const ulong kv_head = work.head / (ulong)head_ratio;
   const ulong query_base = query_offset + work.batch * query_batch_stride + work.head * query_head_stride;
@@ -177,7 +177,8 @@ void tilecl_attention_forward(
     outputs[i] = 0.0f;
 
   for (long number = work.first_step; number < work.end_step; ++number) {
-    const step_t step = step_of(number, &work, key_length MASK_ARGUMENTS);
+    step_t step;
+    find_step(&step, number, &work, key_length MASK_ARGUMENTS);
     const int first_key_row = tile.key_base + step.first_key;
     stage_vectors(keys, HEAD_VECTORS, MICRO_KEYS, key, key_base, key_row_stride, first_key_row, step.keys,
                   HEAD_DIM ORDER);

@@ -14,16 +14,16 @@
 // its key head, QUERY_TILE at a time. It adds to dQ in its slice's own copy, query_parts[slice, b, h, i, :], fp32, zero
 // on entry. No atomics, and every sum has one order: equal runs give equal bits.
 //
-// Vectors of S and dP run along keys, all others along channels, so that K and V alone are transposed, once a tile. Each
-// product adds MICRO_ROWS scalars times two vectors at a time to a micro-tile in registers.
+// Vectors of S and dP run along keys, all others along channels, so that K and V alone are transposed, once a tile.
+// Each product adds MICRO_ROWS scalars times two vectors at a time to a micro-tile in registers.
 //
-// Local memory, in floats (see the declarations): K, K^T, V^T, dK and dV, KEY_TILE x D or Dv; Q, dO and dQ, QUERY_TILE x
-// D or Dv; P and g, QUERY_TILE x KEY_TILE; two numbers a query.
+// Local memory, in floats (see the declarations): K, K^T, V^T, dK and dV, KEY_TILE x D or Dv; Q, dO and dQ, QUERY_TILE
+// x D or Dv; P and g, QUERY_TILE x KEY_TILE; two numbers a query.
 //
 // Tunables: VECTOR (4, 8 or 16), QUERY_TILE, KEY_TILE, MICRO_ROWS.
 //
-// Preconditions: 2 VECTOR and 32 divide KEY_TILE; MICRO_ROWS divides KEY_TILE and QUERY_TILE; lengths at most 2^30; what
-// the mask hides is finite.
+// Preconditions: 2 VECTOR and 32 divide KEY_TILE; MICRO_ROWS divides KEY_TILE and QUERY_TILE; lengths at most 2^30;
+// what the mask hides is finite.
 //
 // Needs: scores.clh
 // Needs: vectors.clh

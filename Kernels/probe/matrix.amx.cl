@@ -6,8 +6,8 @@
 // Work-group:  1 x 1 x 1. Local memory: 64 bytes. Tunables: none.
 // Requires:    Linux on an x86-64 CPU whose flags name amx_tile and amx_bf16; no other compiler may see this file.
 //
-// Linux gives a process the tiles when it asks, arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), and stops one that uses
-// them unasked (Linux, Documentation/arch/x86/xstate.rst). It counts for all threads, and lasts.
+// Linux gives a process the tiles when it asks, arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA), and stops one that
+// uses them unasked (Linux, Documentation/arch/x86/xstate.rst). It counts for all threads, and lasts.
 
 __kernel void tilecl_probe_matrix(__global const uint *in, __global float *out)
 {

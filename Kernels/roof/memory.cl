@@ -4,11 +4,16 @@
 //              tilecl_roof_read: out[item] = sum of all components of the vectors that the item reads.
 // Layout:      in: `count` vectors; out: as many for the copy, one float for each work-item for the sum.
 // Work-group:  any x 1 x 1, any number of them. Local memory: none.
-// Tunables:    RUNS, 1 if an item takes a run of neighbours (a core reads best what lies together), 0 if items take
+// Tunables:    LOADS, vectors of the sum that an item waits for at a time, each with a sum of its own.
+//              RUNS, 1 if an item takes a run of neighbours (a core reads best what lies together), 0 if items take
 //              turns (as the lanes of a GPU do). Vectors have 64 bytes for runs, 16 for turns.
 
 #ifndef RUNS
 #define RUNS 0
+#endif
+
+#ifndef LOADS
+#define LOADS (RUNS ? 4 : 8)
 #endif
 
 #if RUNS
@@ -34,9 +39,19 @@ __kernel void tilecl_roof_read(__global const vector *in, __global float *out, c
 {
   const size_t items = get_global_size(0);
   const size_t end = END(count, items);
-  vector sum = (vector)(0.0f);
-#pragma unroll 8
-  for (size_t i = FIRST(count, items); i < end; i += STEP(items)) sum += in[i];
+  const size_t step = STEP(items);
+  vector sums[LOADS];
+#pragma unroll
+  for (int k = 0; k < LOADS; k++) sums[k] = (vector)(0.0f);
+  size_t i = FIRST(count, items);
+  for (; i + (LOADS - 1) * step < end; i += LOADS * step) {
+#pragma unroll
+    for (int k = 0; k < LOADS; k++) sums[k] += in[i + k * step];
+  }
+  for (; i < end; i += step) sums[0] += in[i];
+  vector sum = sums[0];
+#pragma unroll
+  for (int k = 1; k < LOADS; k++) sum += sums[k];
 #if RUNS
   const float8 half_sum = sum.lo + sum.hi;
   const float4 all = half_sum.lo + half_sum.hi;

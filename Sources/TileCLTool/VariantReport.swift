@@ -22,8 +22,8 @@ struct VariantSweep {
     }
   }
 
-  /// Runs the cases of its operations with the usual sizes, and then for each row of sizes those cases that have a problem
-  /// which it fits: elsewhere the usual sizes would be taken once more.
+  /// Runs the cases of its operations with the usual sizes, and then for each row of sizes those cases that have a
+  /// problem which it fits: elsewhere the usual sizes would be taken once more.
   ///
   /// - Parameters:
   ///   - cases: The cases to choose from.

@@ -38,6 +38,20 @@ struct BenchTests {
     #expect(decode.bytes == Double(2 * 128 * rows))
   }
 
+  @Test("Shares are printed whatever they are")
+  func shares() {
+    let shares = [nil, 0.826, 1, 1.036, .nan, .infinity, -.infinity, 1e300]
+    #expect(
+      shares.map(AttentionBenchResult.percentage) == ["-", "83 %", "100 %", "104 %*", "-", "-", "-", "-"])
+  }
+
+  @Test("A run lasts from its first start to its last end")
+  func spans() {
+    #expect(abs(BenchClock.span([(2000, 3000), (7000, 9000)]) - 7e-6) < 1e-15)
+    #expect(BenchClock.span([(5, 5)]) == 0)
+    #expect(BenchClock.span([]) == 0)
+  }
+
   @Test("Blocks drawn at random have the density asked for", arguments: [5, 10, 95, 100])
   func density(percent: Int) throws {
     let problem = try AttentionBenchProblem(
@@ -91,6 +105,8 @@ struct BenchTests {
   func options() throws {
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--repetitions", "0"]) }
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--sustained", "-1"]) }
+    #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--variants", ""]) }
+    #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--variants", ","]) }
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--list", "--serve"]) }
     #expect(try AttentionBenchCommand.parse(["--variants", "portable"]).variants == "portable")
   }

@@ -66,6 +66,17 @@ import TileCLTestSupport
       #expect(device.problem == nil)
       let parts = Set(device.kernels.map { "\($0.operation), \($0.part)" })
       #expect(Set(device.kernels.filter(\.isChosen).map { "\($0.operation), \($0.part)" }) == parts)
+      for part in parts {
+        let own = device.kernels.filter { "\($0.operation), \($0.part)" == part }
+        let places = own.compactMap(\.place)
+        #expect(places == Array(1...own.count { $0.canRun }))
+        #expect(own.allSatisfy { $0.canRun == ($0.place != nil) && $0.isChosen == ($0.place == 1) })
+        #expect(own.last?.kernel == "portable" && own.last?.canRun == true)
+        for kernel in own {
+          let rank = kernel.place.map { "choice \($0): " } ?? "not "
+          #expect(text.contains("\(rank)\(kernel.kernel), \(kernel.file): "))
+        }
+      }
       for operation in OperationKind.allCases { #expect(parts.contains("\(operation.rawValue), forward")) }
       #expect(device.probes.allSatisfy { !$0.reason.isEmpty })
     }

@@ -83,12 +83,12 @@ public struct KernelVariant: Hashable, Sendable {
 
 /// Which kernel runs each operation on a device, and why.
 ///
-/// A row is data. The rows of an operation's part that the device can run are tried in order, and the first that takes the
-/// problem is used; tuned rows stand above the portable one, which takes every problem.
+/// A row is data. The rows of an operation's part that the device can run are tried in order, and the first that takes
+/// the problem is used; tuned rows stand above the portable one, which takes every problem.
 ///
-/// `TILECL_VARIANT` names the rows to use. What they do not take, and operations without such a row, the portable kernels
-/// compute; a device that cannot run a row of that name is an error. `TILECL_TUNING` names the sizes that tuned kernels
-/// are to be compiled for; where they do not fit the problem, the usual ones are taken.
+/// `TILECL_VARIANT` names the rows to use. What they do not take, and operations without such a row, the portable
+/// kernels compute; a device that cannot run a row of that name is an error. `TILECL_TUNING` names the sizes that tuned
+/// kernels are to be compiled for; where they do not fit the problem, the usual ones are taken.
 public enum KernelTable {
   public static let rows: [KernelVariant] = [
     KernelVariant(

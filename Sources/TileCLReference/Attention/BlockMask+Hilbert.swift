@@ -110,9 +110,10 @@ extension BlockMask {
   /// the ends of the curve.
   ///
   /// Position i sees K positions from min(max(i - floor(K / 2), 0), n - K) on, or all if K > n: NATTEN's `na1d` with
-  /// kernel size K. For odd kernels that is |c - j| <= floor(K / 2) with the clamped centre c = min(max(i, floor(K /
-  /// 2)), n - 1 - floor(K / 2)). It approximates neighbourhood attention of kernel x kernel tokens as
-  /// ``hilbertSlidingWindow(_:kernel:queryBlock:keyBlock:)`` does a sliding window. With d axes, K = kernel^d.
+  /// kernel size K. For odd kernels that is |c - j| <= floor(K / 2) with the clamped centre
+  /// c = min(max(i, floor(K / 2)), n - 1 - floor(K / 2)). It approximates neighbourhood attention of kernel x kernel
+  /// tokens as ``hilbertSlidingWindow(_:kernel:queryBlock:keyBlock:)`` does a sliding window. With d axes,
+  /// K = kernel^d.
   ///
   /// Source: "Hilbert-Guided Block-Sparse Local Attention", arXiv 2511.05832.
   ///

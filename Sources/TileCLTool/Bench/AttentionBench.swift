@@ -7,7 +7,8 @@ struct AttentionBench {
   let clock: BenchClock
   let roofs: BenchRoofs?
 
-  /// - Parameter variants: Names of variants, nil standing for the best; the first is what the others are compared with.
+  /// - Parameter variants: Names of variants, nil standing for the best; the first is what the others are compared
+  ///   with.
   func results(variants: [String?]) throws -> [AttentionBenchResult] {
     switch problem.descriptor.dtype {
     case .float32: try results(variants, Float.self)
@@ -54,7 +55,7 @@ struct AttentionBench {
     let plain = try engines.engine(variant: variant, profiling: false)
     let (wall, sustained) = try clock.wall(on: plain, expected: burst, self.runner(values, on: plain).run)
 
-    let roof = roofs?.matrix(for: runner.variant, dtype: problem.descriptor.dtype)
+    let roof = roofs?.matrix(for: runner.variant)
     func rate(_ seconds: Double, _ kind: KeyPath<BenchRoof, Double>) -> AttentionBenchResult.Rate {
       .init(seconds: seconds, problem, matrix: roof?[keyPath: kind], memory: roofs?.memory[keyPath: kind])
     }

@@ -11,8 +11,8 @@ struct AttentionBenchProblem {
   let mask: AttentionBenchMask
   let score: AttentionBenchScore
   let descriptor: AttentionDescriptor
-  /// The pairs of a head that a kernel cannot but visit: all of the blocks that a mask keeps, and under a causal mask the
-  /// visible ones.
+  /// The pairs of a head that a kernel cannot but visit: all of the blocks that a mask keeps, and under a causal mask
+  /// the visible ones.
   let visitedPairs: Int
 
   init(

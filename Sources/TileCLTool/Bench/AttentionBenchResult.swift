@@ -6,7 +6,8 @@ struct AttentionBenchResult: Encodable {
     let teraflops: Double
     /// Of the bytes that any implementation moves at least.
     let gigabytesPerSecond: Double
-    /// The time that the roofs allow over the time taken: by arithmetic, by memory, and the larger of the two.
+    /// The time that the roofs allow over the time taken: by arithmetic, by memory, and the larger of the two. Above 1
+    /// where the kernel that measured the roof was slower than this one; nil without a roof.
     let matrixShare: Double?
     let memoryShare: Double?
     var share: Double? { matrixShare.flatMap { matrix in memoryShare.map { max(matrix, $0) } } }
@@ -42,7 +43,7 @@ struct AttentionBenchResult: Encodable {
   let driver: String
   /// Compiling, or loading from the cache, and uploading the mask.
   let planMilliseconds: Double
-  /// The kernels' own time, the median of single runs.
+  /// From the first kernel's start to the last one's end, the median of single runs.
   let burst: Rate
   /// The host's clock over a batch of runs, at first.
   let wall: Rate
@@ -68,8 +69,20 @@ struct AttentionBenchResult: Encodable {
       problem, variant, tuning ?? "-", number(planMilliseconds, 0), number(burst.milliseconds, 4),
       number(wall.milliseconds, 4), number(sustained?.milliseconds, 4), number(burst.teraflops, 3),
       number(sustained?.teraflops, 3), number(burst.gigabytesPerSecond, 1),
-      burst.share.map { "\(Int(($0 * 100).rounded())) %" } ?? "-", number(outputDifference, 6),
+      Self.percentage(burst.share), number(outputDifference, 6),
     ])
+  }
+
+  /// What the mark behind a share means.
+  static let shareNote = "* more than the measured limit: the kernel that measured it did not reach what the device can"
+
+  /// Whether the table marks the share.
+  var isAboveRoof: Bool { burst.share.map { $0 > 1 } ?? false }
+
+  /// A share in percent, marked above 100; a dash where there is none, or no number.
+  static func percentage(_ share: Double?) -> String {
+    guard let share, let percent = Int(exactly: (share * 100).rounded()) else { return "-" }
+    return "\(percent) %\(share > 1 ? "*" : "")"
   }
 
   private static func row(_ cells: [String]) -> String {

@@ -9,7 +9,8 @@ struct BenchClock {
   /// For how many seconds the sustained time is taken; 0 for none.
   let sustained: Double
 
-  /// The commands' own times in single runs, in seconds and rising order, after a run that warms up.
+  /// From the start of the first command to the end of the last in single runs, by events: in seconds and rising order,
+  /// after a run that warms up.
   func times(on engine: Engine, _ run: () throws -> Void) throws -> [Double] {
     guard let queue = engine.context?.queue else { return [] }
     let clock = ContinuousClock()
@@ -18,9 +19,25 @@ struct BenchClock {
     repeat {
       let commands = try queue.commands(of: run)
       try engine.synchronize()
-      times.append(try commands.reduce(0) { try $0 + $1.profile().duration })
+      times.append(
+        Self.span(
+          try commands.map { command in
+            let profile = try command.profile()
+            return (profile.started, profile.ended)
+          }))
     } while times.count <= repetitions && (times.count < 4 || (clock.now - start).seconds < budget)
     return times.dropFirst().sorted()
+  }
+
+  /// From the first start to the last end, in seconds: what commands wait for each other counts, as it does where
+  /// others take the time between two events.
+  ///
+  /// - Parameter commands: When each started and ended, in nanoseconds.
+  static func span(_ commands: [(started: UInt64, ended: UInt64)]) -> Double {
+    let start = commands.map(\.started).min() ?? 0
+    let end = commands.map(\.ended).max() ?? 0
+    guard end > start else { return 0 }
+    return Double(end - start) * 1e-9
   }
 
   /// The median of ``times(on:_:)``.

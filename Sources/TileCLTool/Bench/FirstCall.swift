@@ -67,8 +67,11 @@ struct FirstCallResult: Encodable {
     var arguments = ["bench", "attention", "--first-call-of", problem.name]
     if let variant { arguments += ["--variants", variant] }
     if let device { arguments += ["--device", device] }
-    let calls = try (0..<2).map { _ in
-      try JSONDecoder().decode(FirstCall.self, from: Data(ToolProcess.output(arguments, variables: variables)))
+    // The folder stays for both processes, though only its path is used.
+    let calls = try withExtendedLifetime(folder) {
+      try (0..<2).map { _ in
+        try JSONDecoder().decode(FirstCall.self, from: Data(ToolProcess.output(arguments, variables: variables)))
+      }
     }
     self.problem = problem.name
     self.variant = calls[0].variant

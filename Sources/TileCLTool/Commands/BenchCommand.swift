@@ -16,11 +16,12 @@ struct AttentionBenchCommand: ParsableCommand {
     abstract: "Times attention on a device, each kernel variant on the same input.",
     discussion:
       """
-      Burst time is the median of the kernels' own time in single runs; wall time is that of runs enqueued back to back, \
-      and sustained time the same after a while of running. TFLOP/s count 4 D operations (10 D in the backward pass) for \
-      each pair of the blocks that a mask keeps (for a causal mask, each visible pair), GB/s the bytes of all tensors \
-      once. The roof column is the larger part of the device's measured limits, in memory or arithmetic, that the burst \
-      reaches. Differences are relative to the first variant's output.
+      Burst time is the median of single runs, from the first kernel's start to the last one's end; wall time is that \
+      of runs enqueued back to back, and sustained time the same after a while of running. TFLOP/s count 4 D \
+      operations (10 D in the backward pass) for each pair of the blocks that a mask keeps (for a causal mask, each \
+      visible pair), GB/s the bytes of all tensors once. The roof column is the larger part of the device's measured \
+      limits, in memory or arithmetic, that the burst reaches: with a mark above 100 %, and a dash where no limit of \
+      these instructions is measured. Differences are relative to the first variant's output.
 
       A CPU gets other, smaller problems than a GPU.
       """)
@@ -30,8 +31,8 @@ struct AttentionBenchCommand: ParsableCommand {
 
   @Option(
     help: """
-      Kernel variants, separated by commas, "best" being what would be chosen; the first is what the others are compared \
-      with.
+      Kernel variants, separated by commas, "best" being what would be chosen; the first is what the others are \
+      compared with.
       """)
   var variants = "best"
 
@@ -75,6 +76,7 @@ struct AttentionBenchCommand: ParsableCommand {
 
   func validate() throws {
     guard repetitions > 0 else { throw ValidationError("--repetitions takes a number above 0") }
+    guard !names.isEmpty else { throw ValidationError("--variants takes at least one name") }
     guard sustained >= 0 else { throw ValidationError("--sustained takes a number of seconds, 0 or more") }
     guard [firstCall, list, prepare, serve].count(where: \.self) <= 1 else {
       throw ValidationError("only one of --first-call, --list, --prepare and --serve may be given")
@@ -121,7 +123,11 @@ struct AttentionBenchCommand: ParsableCommand {
         report.failures.append(.init(problem: problem.name, error: "\(error)"))
       }
     }
-    if json { print(try prettyJSON(report)) }
+    if json {
+      print(try prettyJSON(report))
+    } else if report.results.contains(where: \.isAboveRoof) {
+      print(AttentionBenchResult.shareNote)
+    }
     if !report.failures.isEmpty { throw ExitCode.failure }
   }
 

@@ -5,7 +5,7 @@ import TileCL
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
-    abstract: "Shows platforms, devices, their capabilities, and which kernel each operation would use and why.")
+    abstract: "Shows platforms, devices, their capabilities, and the kernels of each operation in the order of choice.")
 
   @Flag(help: "Print as JSON.")
   var json = false
@@ -29,6 +29,12 @@ struct MachineReport: Encodable {
     let part: String
     let kernel: String
     let file: String
+    /// Whether the device can run it and the settings allow it.
+    let canRun: Bool
+    /// Its place, from 1, among those of its operation's part that can run: the first that takes a problem computes it.
+    /// Nil if it cannot run, or the settings are in error.
+    let place: Int?
+    /// Whether it is the first of these. What it does not take, a later one computes.
     let isChosen: Bool
     let reason: String
     /// The names of the sizes that it can be compiled for.
@@ -80,6 +86,14 @@ struct MachineReport: Encodable {
   }
 }
 
+extension MachineReport.KernelReport {
+  /// Whether it runs, and what has the first say: "choice 2" computes what "choice 1" does not take.
+  var rank: String {
+    guard canRun else { return "not" }
+    return place.map { "choice \($0):" } ?? "can run"
+  }
+}
+
 extension MachineReport.DeviceReport {
   fileprivate init(_ device: Device, isChosen: Bool, settings: ToolSettings) {
     platform = device.platform.name
@@ -99,10 +113,12 @@ extension MachineReport.DeviceReport {
       }
       kernels = KernelTable.rows.map { row in
         let verdict = KernelTable.verdict(row, on: context)
-        let choice = try? KernelTable.choose(row.operation, part: row.part, on: context)
+        let candidates = try? KernelTable.candidates(row.operation, part: row.part, on: context)
+        let index = candidates?.firstIndex(of: row)
         return .init(
           operation: row.operation.rawValue, part: row.part.rawValue, kernel: row.name, file: row.file,
-          isChosen: choice == row, reason: verdict.reason, tunings: row.tunings)
+          canRun: verdict.isMet, place: index.map { $0 + 1 }, isChosen: index == 0, reason: verdict.reason,
+          tunings: row.tunings)
       }
       problem = nil
     } catch {
@@ -146,7 +162,7 @@ extension MachineReport.DeviceReport {
     rows += kernels.map {
       (
         "\($0.operation), \($0.part)",
-        "\($0.isChosen ? "uses" : "not") \($0.kernel), \($0.file): \($0.reason)"
+        "\($0.rank) \($0.kernel), \($0.file): \($0.reason)"
           + ($0.tunings.isEmpty ? "" : "; sizes \($0.tunings.joined(separator: ", "))")
       )
     }

@@ -54,8 +54,8 @@ enum AttentionCode {
       })
   }
 
-  /// score · sharpness · gain[query_row] + rate[head] · sin(score), with gradients of both tensors; odd rows have none of
-  /// the gain's.
+  /// score · sharpness · gain[query_row] + rate[head] · sin(score), with gradients of both tensors; odd rows have none
+  /// of the gain's.
   static func score() throws -> ScoreModification {
     try ScoreModification(
       "gain and rate", captures: [.float("sharpness"), .tensor("gain"), .tensor("rate")],

@@ -114,7 +114,8 @@ struct AttentionSequenceTests {
     let modification = try ScoreModification(
       "names",
       source: """
-        return 1000.0f * batch + 100.0f * query + 10.0f * query_row + key_row + 0.1f * query_length + 0.01f * key_length;
+        return 1000.0f * batch + 100.0f * query + 10.0f * query_row + key_row
+          + 0.1f * query_length + 0.01f * key_length;
         """,
       reference: { _, pair, _ in
         Double(1000 * pair.batch + 100 * pair.query + 10 * pair.queryRow + pair.keyRow)

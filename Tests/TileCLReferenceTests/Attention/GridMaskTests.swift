@@ -86,8 +86,8 @@ struct GridMaskTests {
     }
   }
 
-  /// Swin's shifted windows: the grid is padded to whole windows and rolled back by the shift; a window's parts that the
-  /// roll brought together are masked off from each other.
+  /// Swin's shifted windows: the grid is padded to whole windows and rolled back by the shift; a window's parts that
+  /// the roll brought together are masked off from each other.
   private func swin(_ query: Int, _ key: Int, length: Int, size: Int, shift: Int) -> Bool {
     let padded = (length + size - 1) / size * size
     let rolled = [query, key].map { ($0 - shift + padded) % padded / size }

@@ -82,7 +82,7 @@ struct AttentionAmpereTests {
         #expect(decode.warps * decode.slots * decode.keyTile * dimension * 2 <= localMemory)
         for mask in try [AttentionMask.none, Self.blocks(16, 17), Self.blocks(48, 32), Self.blocks(96, 100)] {
           let forward = try AttentionAmpereDescriptor(
-            Self.problem(queries: queries, dimension: dimension, mask: mask), localMemory: localMemory
+            Self.problem(dimension: dimension, mask: mask), localMemory: localMemory
           ).tiles
           #expect(forward.slots >= 2)
           #expect(forward.slots * forward.keyTile * dimension * 2 <= localMemory)

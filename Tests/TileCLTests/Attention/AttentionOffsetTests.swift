@@ -20,8 +20,8 @@ private final class SparseMemory: @unchecked Sendable {
   var firstPage: UnsafeMutableRawBufferPointer { UnsafeMutableRawBufferPointer(start: base, count: 4096) }
 }
 
-/// A tensor of two batch entries of two heads, each more than 2^31 elements from the next, on PoCL: its kernels see host
-/// memory as it is, so that a buffer over the first page of a sparse region leads to all of it.
+/// A tensor of two batch entries of two heads, each more than 2^31 elements from the next, on PoCL: its kernels see
+/// host memory as it is, so that a buffer over the first page of a sparse region leads to all of it.
 private struct SparseTensor {
   static let rows = 1 << 21 | 1
   static let width = 1024

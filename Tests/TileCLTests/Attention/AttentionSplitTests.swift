@@ -129,7 +129,8 @@ struct AttentionAllocationTests {
         queryHeads: 1, queryLength: 2048, headDimension: 2,
         score: AttentionScore(relativePositions: RelativePositions(TokenGrid(sides: [64, 32])))),
       try .init(
-        queryHeads: 1, queryLength: 2048, headDimension: 2, sequences: .packed(cumulativeQueryLengths: Array(0...2048))),
+        queryHeads: 1, queryLength: 2048, headDimension: 2,
+        sequences: .packed(cumulativeQueryLengths: Array(0...2048))),
     ]
     for problem in problems { expectLimit("byteCount") { _ = try engine.makePlan(problem) } }
   }
