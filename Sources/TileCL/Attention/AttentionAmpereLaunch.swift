@@ -11,9 +11,7 @@ package struct AttentionAmpereLaunch: AttentionTunedLaunch {
   private let scoreArguments: AttentionScoreArguments
   /// The masks, the order and the sequences.
   private let problemArguments: [KernelArgument]
-  /// The tiles of queries: of each head, or with sequences of each head of the whole batch.
-  private let queryTiles: Int
-  private let groups: Int
+  private let queryTiles: AttentionQueryTiles
 
   /// - Parameters:
   ///   - problem: One that there is no ``objection(_:keySplits:on:)`` to.
@@ -23,23 +21,12 @@ package struct AttentionAmpereLaunch: AttentionTunedLaunch {
     self.problem = problem
     self.context = context
     kernelDescriptor = AttentionAmpereDescriptor(
-      problem, localMemory: AttentionDecodeLaunch.localMemory(context.device), tuning: context.environment.tuning)
+      problem, localMemory: context.device.declarableLocalMemory, tuning: context.environment.tuning)
     kernel = try context.program(kernelDescriptor.source(variant)).kernel("tilecl_attention_forward_ampere")
     scoreArguments = try AttentionScoreArguments(problem, on: context)
-    var problemArguments = try AttentionMaskArguments(problem, bitsAlongKeys: true, on: context).arguments
-    let queryTile = kernelDescriptor.tiles.queryTile
-    if let sequences = problem.sequences {
-      let table = try AttentionSequenceTable(problem, sequences, axis: .queries, tile: queryTile)
-      problemArguments += try table.arguments(on: context)
-      queryTiles = table.tileCount
-      groups = try checkedProduct([queryTiles, problem.queryHeads], argument: "the range of work-groups")
-    } else {
-      queryTiles = AttentionTiles.count(
-        rows: problem.queryLength, block: problem.mask.blockMasks?.masks[0].queryBlock, tile: queryTile)
-      groups = try checkedProduct(
-        [queryTiles, problem.queryHeads, problem.batch], argument: "the range of work-groups")
-    }
-    self.problemArguments = problemArguments
+    queryTiles = try AttentionQueryTiles(problem, tile: kernelDescriptor.tiles.queryTile, on: context)
+    problemArguments =
+      try AttentionMaskArguments(problem, bitsAlongKeys: true, on: context).arguments + queryTiles.sequenceArguments
   }
 
   package static func objection(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> String? {
@@ -56,7 +43,7 @@ package struct AttentionAmpereLaunch: AttentionTunedLaunch {
   package var workspaceByteCount: Int { 0 }
 
   package func takes<Element>(_ inputs: AttentionInputs<Element>, output: Tensor<Element>) -> Bool {
-    [inputs.query, inputs.key, inputs.value].allSatisfy(AttentionHopperLaunch.reaches)
+    [inputs.query, inputs.key, inputs.value].allSatisfy(\.hasAlignedRows)
       && output.isContiguous && output.offset == 0
   }
 
@@ -71,14 +58,14 @@ package struct AttentionAmpereLaunch: AttentionTunedLaunch {
       arguments += ([tensor.offset] + tensor.strides.prefix(3)).map { .element($0) }
     }
     for count in [
-      problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles,
+      problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles.count,
     ] {
       arguments.append(.int32(Int32(clamping: count)))
     }
     arguments += problemArguments
     arguments += try scoreArguments.scores(inputs) + scoreArguments.sinks(inputs)
     let size = kernelDescriptor.tiles.workGroupSize
-    let items = try checkedProduct([groups, size], argument: "the range of work-items")
+    let items = try checkedProduct([queryTiles.groups, size], argument: "the range of work-items")
     return [try context.queue.launch(kernel, global: [items], local: [size], arguments)]
   }
 }

@@ -50,7 +50,7 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
   private static let mapByteCount = 6 * 128
 
   package func takes<Element>(_ inputs: AttentionInputs<Element>, outputGradient: Tensor<Element>) -> Bool {
-    [inputs.query, inputs.key, inputs.value, outputGradient].allSatisfy(AttentionHopperLaunch.reaches)
+    [inputs.query, inputs.key, inputs.value, outputGradient].allSatisfy(\.hasAlignedRows)
   }
 
   /// Enqueues one evaluation.

@@ -23,7 +23,7 @@ package struct AttentionBackwardVectorLaunch: AttentionTunedBackwardLaunch {
 
   package static func objection(_ problem: AttentionDescriptor, on context: Context) -> String? {
     let limit = context.device.capabilities.localMemory
-    guard AttentionBackwardVectorTiles.largestByteCount(problem) <= limit else {
+    guard AttentionBackwardVectorTiles.requiredByteCount(problem) <= limit else {
       return "local memory of \(limit) bytes"
     }
     let copies = Double(mostSlices * DType.float32.byteCount) * Double(problem.batch) * Double(problem.queryHeads)

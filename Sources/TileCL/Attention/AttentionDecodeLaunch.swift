@@ -24,7 +24,7 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
     self.problem = problem
     self.context = context
     kernelDescriptor = AttentionDecodeDescriptor(
-      problem, localMemory: Self.localMemory(context.device), tuning: context.environment.tuning)
+      problem, localMemory: context.device.declarableLocalMemory, tuning: context.environment.tuning)
     kernel = try context.program(kernelDescriptor.source(variant)).kernel("tilecl_attention_decode")
     scoreArguments = try AttentionScoreArguments(problem, on: context)
     let tiles = kernelDescriptor.tiles
@@ -52,7 +52,7 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
 
   package static func objection(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> String? {
     if let objection = AttentionDecodeDescriptor.objection(problem) { return objection }
-    let localMemory = localMemory(context.device)
+    let localMemory = context.device.declarableLocalMemory
     guard localMemory >= AttentionDecodeDescriptor.leastLocalMemory else {
       return "\(localMemory) bytes of local memory"
     }
@@ -82,7 +82,7 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
   private var statesByteCount: Int { groups * kernelDescriptor.tiles.columns * 2 * MemoryLayout<Float>.size }
 
   package func takes<Element>(_ inputs: AttentionInputs<Element>, output: Tensor<Element>) -> Bool {
-    [inputs.query, inputs.key, inputs.value].allSatisfy(AttentionHopperLaunch.reaches)
+    [inputs.query, inputs.key, inputs.value].allSatisfy(\.hasAlignedRows)
       && output.isContiguous && output.offset == 0
   }
 
@@ -126,11 +126,6 @@ package struct AttentionDecodeLaunch: AttentionTunedLaunch {
       groupsPerPart: problem.keyValueHeads * max((columns + tiles.columns - 1) / tiles.columns, 1),
       step: tiles.keyTile * tiles.warps,
       groupLimit: context.device.capabilities.computeUnits
-        * descriptor.groups(problem, perUnitWith: localMemory(context.device)), requested: keySplits)
-  }
-
-  /// What a group may have, in bytes: drivers report what a group may ask for at launch, not what a kernel may declare.
-  static func localMemory(_ device: Device) -> Int {
-    device.capabilities.nvidia?.isHopper == true ? 224 << 10 : device.capabilities.localMemory
+        * descriptor.groups(problem, perUnitWith: context.device.declarableLocalMemory), requested: keySplits)
   }
 }

@@ -60,16 +60,7 @@ package struct AttentionHopperLaunch: AttentionTunedLaunch {
     let isNear =
       problem.tokenOrder == nil
       || sources.allSatisfy { $0.shape[2].multipliedReportingOverflow(by: $0.strides[2]).partialValue < 1 << 31 }
-    return sources.allSatisfy(Self.reaches) && isNear && output.isContiguous && output.offset == 0
-  }
-
-  /// Whether tensor copies reach a tensor: they take addresses and strides of multiples of 16 bytes.
-  package static func reaches<Element>(_ tensor: Tensor<Element>) -> Bool {
-    let unit = 16 / Element.dtype.byteCount
-    return tensor.offset % unit == 0
-      && zip(tensor.shape, tensor.strides).dropLast().allSatisfy { size, stride in
-        size == 1 || stride > 0 && stride % unit == 0 && stride < 1 << 39
-      }
+    return sources.allSatisfy(\.hasAlignedRows) && isNear && output.isContiguous && output.offset == 0
   }
 
   /// Enqueues one evaluation.

@@ -33,7 +33,7 @@ package struct AttentionMatrixTiles: Hashable, Sendable, KernelSizes {
   }
 
   /// The local memory that the smallest tiles take, in bytes.
-  package static func smallestByteCount(_ problem: AttentionDescriptor) -> Int {
+  package static func requiredByteCount(_ problem: AttentionDescriptor) -> Int {
     tunings.map { $0.localByteCount(problem) }.min() ?? 0
   }
 

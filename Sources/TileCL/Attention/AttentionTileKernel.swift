@@ -22,10 +22,7 @@ struct AttentionTileKernel: Sendable {
   private let scoreArguments: AttentionScoreArguments
   /// The masks, the order and the sequences.
   private let problemArguments: [KernelArgument]
-  /// The tiles of queries: of each head, or with sequences of each head of the whole batch.
-  private let queryTiles: Int
-  /// The groups of one split.
-  private let groups: Int
+  private let queryTiles: AttentionQueryTiles
   /// Merges the parts of several splits; nil for one.
   private let merge: AttentionMergeLaunch?
 
@@ -38,21 +35,10 @@ struct AttentionTileKernel: Sendable {
     kernel = try program.kernel(Self.name)
     workGroupSize = sizes.workGroupSize
     scoreArguments = try AttentionScoreArguments(problem, on: context)
-    var problemArguments = try AttentionMaskArguments(problem, on: context).arguments
-    if let sequences = problem.sequences {
-      let table = try AttentionSequenceTable(problem, sequences, axis: .queries, tile: sizes.queryTile)
-      problemArguments += try table.arguments(on: context)
-      queryTiles = table.tileCount
-      groups = try checkedProduct([queryTiles, problem.queryHeads], argument: "the range of work-groups")
-    } else {
-      queryTiles = AttentionTiles.count(
-        rows: problem.queryLength, block: problem.mask.blockMasks?.masks[0].queryBlock, tile: sizes.queryTile)
-      groups = try checkedProduct(
-        [queryTiles, problem.queryHeads, problem.batch], argument: "the range of work-groups")
-    }
-    self.problemArguments = problemArguments
+    queryTiles = try AttentionQueryTiles(problem, tile: sizes.queryTile, on: context)
+    problemArguments = try AttentionMaskArguments(problem, on: context).arguments + queryTiles.sequenceArguments
     split = try AttentionSplit(
-      problem, requested: keySplits, keyTile: sizes.keyTile, groups: groups, on: context)
+      problem, requested: keySplits, keyTile: sizes.keyTile, groups: queryTiles.groups, on: context)
     merge = split.splits > 1 ? try AttentionMergeLaunch(program, on: context) : nil
   }
 
@@ -93,14 +79,15 @@ struct AttentionTileKernel: Sendable {
     }
     // The descriptor keeps lengths and heads below 2^30; tiles beyond 32 bits cannot have memory.
     for count in [
-      problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles, split.splits,
+      problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, queryTiles.count, split.splits,
     ] {
       arguments.append(.int32(Int32(clamping: count)))
     }
     arguments.append(.uint64(UInt64(split.rows)))
     arguments += problemArguments
     arguments += try scoreArguments.scores(inputs) + scoreArguments.sinks(inputs)
-    let items = try checkedProduct([groups, split.splits, workGroupSize], argument: "the range of work-items")
+    let items = try checkedProduct(
+      [queryTiles.groups, split.splits, workGroupSize], argument: "the range of work-items")
     return try context.queue.launch(kernel, global: [items], local: [workGroupSize], arguments)
   }
 }

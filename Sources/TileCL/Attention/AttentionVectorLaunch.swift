@@ -1,16 +1,15 @@
-import TileCLCore
 package import TileCLReference
 package import TileCLRuntime
 
 /// The attention kernel for CPUs, `attention/attention.vector.cl`, compiled. Both of its rows are launched so: the one
 /// for any CPU, and the one for x86 CPUs with AVX-512.
-package struct AttentionVectorLaunch: AttentionTunedLaunch {
+package struct AttentionVectorLaunch: AttentionTileLaunch {
   private let tiles: AttentionVectorTiles
-  private let tileKernel: AttentionTileKernel
+  let tileKernel: AttentionTileKernel
 
   package static func objection(_ problem: AttentionDescriptor, keySplits: Int?, on context: Context) -> String? {
     let limit = context.device.capabilities.localMemory
-    return AttentionVectorTiles.largestByteCount(problem) <= limit ? nil : "local memory of \(limit) bytes"
+    return AttentionVectorTiles.requiredByteCount(problem) <= limit ? nil : "local memory of \(limit) bytes"
   }
 
   /// One core works alone on a tile, whatever the problem, so it is never the slower one.
@@ -19,27 +18,11 @@ package struct AttentionVectorLaunch: AttentionTunedLaunch {
   package init(_ problem: AttentionDescriptor, keySplits: Int?, variant: KernelVariant, on context: Context) throws {
     tiles = AttentionVectorTiles(
       problem, isWide: variant.requirement == .avx512, device: context.device, tuning: context.environment.tuning)
-    let defines = AttentionScoreArguments.defines(problem).merging(tiles.defines) { $1 }
-    let program = try context.program(
-      variant.source(
-        defines: defines.merging(["FLOAT_PARTS": 1]) { $1 },
-        userCode: AttentionScoreArguments.userCode(problem, backward: false)))
     tileKernel = try AttentionTileKernel(
-      problem, program: program,
+      problem, variant: variant, defines: tiles.defines,
       sizes: AttentionTileKernel.Sizes(workGroupSize: 1, queryTile: tiles.queryTile, keyTile: tiles.keyTile),
       keySplits: keySplits, on: context)
   }
 
   package var tuning: String { tiles.name }
-  package var splits: Int { tileKernel.split.splits }
-  package var workspaceByteCount: Int { tileKernel.workspaceByteCount }
-
-  /// All: rows are read where they lie.
-  package func takes<Element>(_ inputs: AttentionInputs<Element>, output: Tensor<Element>) -> Bool { true }
-
-  package func enqueue<Element>(
-    _ inputs: AttentionInputs<Element>, output: Tensor<Element>, lse: Tensor<Float>?
-  ) throws -> [Event] {
-    try tileKernel.enqueue(inputs, output: output, lse: lse)
-  }
 }

@@ -44,7 +44,7 @@ package struct AttentionVectorTiles: Hashable, Sendable, KernelSizes {
   }
 
   /// The local memory that the smallest tiles of some width take at most, in bytes.
-  package static func largestByteCount(_ problem: AttentionDescriptor) -> Int {
+  package static func requiredByteCount(_ problem: AttentionDescriptor) -> Int {
     rows(vector: 16).map { $0.localByteCount(problem) }.min() ?? 0
   }
 
