@@ -439,6 +439,25 @@ void tilecl_attention_forward_hopper(
   if (item % 32 == 0)                         \
     barrier_arrive(VALUE_EMPTY(values.slot))
 #define FINISH_ITEM(slot) finish_item(base, slot, warpgroup, outputs, &rows, exponent, lse, query_length)
+#if SKIPS_TILES
+// A tile that the warpgroup's queries do not see costs it a turn. Its slots may be given back before that of the values
+// that are still to be multiplied, since no product is under way here and the host bounds how many tiles are skipped.
+#define SKIP_HIDDEN_TILE()                                        \
+  barrier_wait(KEY_FULL(keys.slot), keys.phase);                  \
+  if (load_local(TILE_WORD(keys.slot, 1 + warpgroup)) < 0) {      \
+    AWAIT_TURN();                                                 \
+    PASS_TURN();                                                  \
+    barrier_wait(VALUE_FULL(keys.slot), keys.phase);              \
+    if (item % 32 == 0) {                                         \
+      barrier_arrive(KEY_EMPTY(keys.slot));                       \
+      barrier_arrive(VALUE_EMPTY(keys.slot));                     \
+    }                                                             \
+    advance(&keys, STAGES);                                       \
+    continue;                                                     \
+  }
+#else
+#define SKIP_HIDDEN_TILE()
+#endif
 
 // Scores of one tile, and the sums of the one before.
 #define COMPUTE_TILE(is_cut)                                       \
@@ -493,6 +512,7 @@ void tilecl_attention_forward_hopper(
           outputs[i] = 0.0f;
         int step = 1;
         for (; step < at.cut_tiles; ++step) {
+          SKIP_HIDDEN_TILE();
           COMPUTE_TILE(true);
         }
         for (; step < at.tiles; ++step) {

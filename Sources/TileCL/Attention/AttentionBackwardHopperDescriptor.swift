@@ -137,7 +137,9 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
   /// The tiles that measured best on an H200 among those that fit the problem.
   private static func usualTiles(_ problem: AttentionDescriptor, _ rows: RowsAlike) -> Tiles {
     let isWide = problem.headDimension == 128
-    guard problem.mask.blockMasks != nil else { return isWide ? dense128 : dense64 }
+    guard problem.mask.blockMasks != nil else {
+      return isWide ? dense128 : problem.mask == .none ? tallDense64 : dense64
+    }
     switch (rows.queries >= 128, rows.keys >= 128) {
     case (true, true): return isWide ? blocks128 : blocks64
     case (false, true): return isWide ? smallQueryBlocks128 : smallQueryBlocks64

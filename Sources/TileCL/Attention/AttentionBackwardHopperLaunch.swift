@@ -30,8 +30,8 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
       problem, owner: .queries, tiles: tiles.queries, program: queryProgram, on: context)
     keys = try AttentionBackwardHopperSide(
       problem, owner: .keys, tiles: tiles.keys, program: keyProgram, on: context)
-    let block = problem.mask.blockMasks?.masks[0].queryBlock ?? 64
-    pitch = (problem.queryLength + block - 1) / block * block + 256
+    let reach = [problem.mask.blockMasks?.masks[0].queryBlock ?? 1, tiles.queries.ownTile, tiles.keys.otherTile]
+    pitch = reach.reduce(0) { max($0, (problem.queryLength + $1 - 1) / $1 * $1) }
     rowByteCount = try checkedProduct(
       [2, problem.batch, problem.queryHeads, pitch, DType.float32.byteCount], argument: "the workspace's bytes")
   }

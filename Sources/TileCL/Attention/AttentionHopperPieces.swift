@@ -10,6 +10,8 @@ struct AttentionHopperPieces: Sendable {
     let piece: Int32
   }
 
+  /// In place of ``empty``, says that the tile is to be skipped.
+  static let skipped: Int32 = -1
   static let empty: Int32 = 0
   static let full: Int32 = 1
 

@@ -3,17 +3,19 @@ package import TileCLReference
 
 /// The tiles of keys that each tile of queries sees under block masks, as `attention/copies.hopper.clh` declares them.
 ///
-/// A step is one tile of keys for all warpgroups of a work-group, though it may be hidden from some of them.
+/// A step is one tile of keys for all warpgroups of a work-group, though it may be hidden from some of them, which skip
+/// it where the kernel can: not in the first step of an item, and not so often in a row that every tile of the ring
+/// waits.
 package struct AttentionHopperSteps: Sendable {
   /// For each mask and tile of queries its first step, and how many of its steps hide pairs, which come first; then the
   /// end.
   package let itemSteps: [Int32]
-  /// For each step its first key, then, if any step hides a pair, the piece of each warpgroup.
+  /// For each step its first key, then, if any step hides a pair, the piece of each warpgroup, or -1 to skip the step.
   package let steps: [Int32]
   package let hasPatterns: Bool
 
   /// - Throws: ``TileCLError`` of code `limitExceeded` if there are more steps than a kernel can count.
-  package init(_ view: AttentionHopperView, queryTile: Int) throws {
+  package init(_ view: AttentionHopperView, queryTile: Int, stages: Int) throws {
     let warpgroups = queryTile / 64
     let stride = 1 + warpgroups
     var items: [Int32] = []
@@ -24,13 +26,19 @@ package struct AttentionHopperSteps: Sendable {
         items.append(Int32(clamping: steps.count / stride))
         var full: [Int32] = []
         var cut: Int32 = 0
+        // How many steps each warpgroup has skipped in a row.
+        var skipped = [Int](repeating: 0, count: warpgroups)
         AttentionHopperView.merge(groups[first..<min(first + warpgroups, groups.count)]) { tile, pieces in
           let firstKey = tile * Int32(view.keyTile)
           if pieces.allSatisfy({ $0 == AttentionHopperPieces.full }) {
             full.append(firstKey)
           } else {
             steps.append(firstKey)
-            steps += pieces
+            for (warpgroup, piece) in pieces.enumerated() {
+              let skips = piece == AttentionHopperPieces.empty && cut > 0 && skipped[warpgroup] < stages - 1
+              skipped[warpgroup] = skips ? skipped[warpgroup] + 1 : 0
+              steps.append(skips ? AttentionHopperPieces.skipped : piece)
+            }
             // Warpgroups beyond the last query have nothing to hide.
             steps += repeatElement(AttentionHopperPieces.full, count: warpgroups - pieces.count)
             cut += 1
@@ -75,10 +83,12 @@ package struct AttentionHopperView: Sendable {
     pieceWords = pieces.words
   }
 
-  /// How many tiles of keys a tile of queries sees, and of how many some pairs are hidden.
+  /// How many tiles of keys a tile of queries sees, of how many some pairs are hidden, and how often one of these is
+  /// wholly hidden from a warpgroup.
   package struct Count: Hashable, Sendable {
     package var tiles = 0
     package var cut = 0
+    package var hidden = 0
   }
 
   /// What each tile of queries sees, mask by mask.
@@ -90,6 +100,7 @@ package struct AttentionHopperView: Sendable {
         Self.merge(groups[first..<min(first + warpgroups, groups.count)]) { _, pieces in
           count.tiles += 1
           if pieces.contains(where: { $0 != AttentionHopperPieces.full }) { count.cut += 1 }
+          count.hidden += pieces.count { $0 == AttentionHopperPieces.empty }
         }
         return count
       }

@@ -51,12 +51,15 @@ package struct AttentionHopperWork: Sendable {
       }
   }
 
-  /// The time of each item, in nanoseconds; 0 without keys. A tile that hides pairs takes three quarters more.
+  /// The time of each item, in nanoseconds; 0 without keys. A tile that hides pairs takes three quarters more, except
+  /// for warpgroups from which all of it is hidden.
   private var costs: [[Int32]] {
-    counts.map {
+    let consumers = tiles.consumers
+    return counts.map {
       $0.map { count in
         guard count.tiles > 0 else { return 0 }
-        return Int32(clamping: tiles.tileTime * (4 * count.tiles + 3 * count.cut) / 4 + tiles.itemTime)
+        let quarters = (4 * count.tiles + 3 * count.cut) * consumers - 7 * count.hidden
+        return Int32(clamping: tiles.tileTime * quarters / (4 * consumers) + tiles.itemTime)
       }
     }
   }
@@ -85,9 +88,9 @@ package struct AttentionHopperWork: Sendable {
 
   /// The steps of the block masks; nil without.
   ///
-  /// - Throws: As ``AttentionHopperSteps/init(_:queryTile:)``.
+  /// - Throws: As ``AttentionHopperSteps/init(_:queryTile:stages:)``.
   package func steps() throws -> AttentionHopperSteps? {
-    try view.map { try AttentionHopperSteps($0, queryTile: tiles.queryTile) }
+    try view.map { try AttentionHopperSteps($0, queryTile: tiles.queryTile, stages: tiles.stages) }
   }
 
   /// The arguments for `STEP_PARAMETERS`.

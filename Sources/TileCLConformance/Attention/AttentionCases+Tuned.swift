@@ -64,6 +64,17 @@ extension AttentionCases {
                 }), returnsLSE: true)
           })
       }
+      // Of some tiles in a row a quarter of a tile of queries sees nothing, and the others see pairs here and there.
+      cases.append(
+        AttentionCase("bfloat16, D \(dimension), rows of blocks with gaps of several lengths", hasBackward: false) {
+          try .init(
+            queryHeads: 2, queryLength: 700, keyLength: 1300, headDimension: dimension, dtype: .bfloat16,
+            mask: .blocks(
+              BlockMask(queryLength: 700, keyLength: 1300, queryBlock: 64, keyBlock: 64) { query, key in
+                let period = [1, 2, 5, 17][query / 64 % 4]
+                return key / 64 % period == query / 256 % period && (query + key) % 3 != 0
+              }), returnsLSE: true)
+        })
       cases.append(
         AttentionCase("float16, D \(dimension), a mask that hides everything", hasBackward: false) {
           try .init(

@@ -84,8 +84,9 @@ struct AttentionHopperTests {
 
   @Test(
     "Steps show each query the keys that its mask does",
-    arguments: [(64, 64), (128, 128), (256, 64), (192, 128), (256, 128)])
-  func steps(queryTile: Int, keyTile: Int) throws {
+    arguments: [(64, 64, 1), (128, 128, 2), (256, 64, 5), (192, 128, 3), (256, 128, 2)])
+  func steps(queryTile: Int, keyTile: Int, stages: Int) throws {
+    var skips = false
     for (queryBlock, keyBlock) in [
       (64, 64), (128, 64), (16, 16), (96, 48), (256, 320), (32, 64), (32, 128), (48, 64), (96, 128), (96, 256),
     ] {
@@ -97,7 +98,7 @@ struct AttentionHopperTests {
         },
       ]
       let view = AttentionHopperView(masks, keyTile: keyTile)
-      let steps = try AttentionHopperSteps(view, queryTile: queryTile)
+      let steps = try AttentionHopperSteps(view, queryTile: queryTile, stages: stages)
       let stride = steps.hasPatterns ? 1 + queryTile / 64 : 1
       let queryTiles = (500 + queryTile - 1) / queryTile
       var isRight = true
@@ -112,10 +113,14 @@ struct AttentionHopperTests {
         for query in 0..<500 {
           let item = 2 * (number * queryTiles + query / queryTile)
           var seen = Set<Int>()
+          var skipped = 0
           for (place, step) in (steps.itemSteps[item]..<steps.itemSteps[item + 2]).enumerated() {
             let first = Int(steps.steps[Int(step) * stride])
             let piece = steps.hasPatterns ? Int(steps.steps[Int(step) * stride + 1 + query % queryTile / 64]) : 1
             if place >= Int(steps.itemSteps[item + 1]) { isRight = isRight && piece == 1 }
+            skipped = piece < 0 ? skipped + 1 : 0
+            isRight = isRight && skipped < (place == 0 ? 1 : stages)
+            if piece < 0 { continue }
             for column in 0..<keyTile {
               let word = (piece * 64 + query % 64) * (keyTile / 32) + column / 32
               if view.pieceWords[word] >> UInt32(column % 32) & 1 == 1 { seen.insert(first + column) }
@@ -125,7 +130,9 @@ struct AttentionHopperTests {
         }
       }
       #expect(isRight, "blocks of \(queryBlock) x \(keyBlock)")
+      skips = skips || steps.steps.contains(-1)
     }
+    #expect(skips == (stages > 1))
   }
 
   @Test("Tiles fit the local memory of their share of a compute unit, and have names of their own")
