@@ -101,11 +101,21 @@ static inline void start_row(row_t *row)
 static inline void finish_logits(float logits[SUMS], const int left BIAS_PARAMETER SOFTCAP_PARAMETER)
 {
 #if BIAS
+  // Eight lanes have the same columns: each loads an eighth of them for all.
+  const uint lane = (uint)get_local_id(0) % 32;
+  float loaded[CEIL_DIV(TILE_COLUMNS, 64)][2];
+#pragma unroll
+  for (int g = 0; g < CEIL_DIV(TILE_COLUMNS, 64); ++g)
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int column = 64 * g + (int)(lane / 4) * 8 + e;
+      loaded[g][e] = column < left ? load_storage(bias, column) : 0.0f;
+    }
 #pragma unroll
   for (int j = 0; j < SUMS / 4; ++j)
 #pragma unroll
     for (int e = 0; e < 2; ++e) {
-      const float own = 8 * j + e < left ? load_storage(bias, 8 * j + e) : 0.0f;
+      const float own = as_float(from_lane(as_uint(loaded[j / 8][e]), j % 8 * 4 + lane % 4));
       logits[4 * j + e] += own;
       logits[4 * j + 2 + e] += own;
     }

@@ -80,6 +80,21 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
     __global storage_t *const first = c + (ulong)first_row * c_stride + column + own_column;
     __global storage_t *const at[2] = {first, first + 8 * c_stride};
 #endif
+#if TILE_COLUMNS % 64 != 0
+    // Columns beyond the last whole piece, which a store of 64 would pass.
+#pragma unroll
+    for (int j = TILE_COLUMNS / 64 * 8; j < TILE_COLUMNS / 8; ++j)
+#pragma unroll
+      for (int r = 0; r < 2; ++r) {
+        const bool has_low = has_rows[r] && 8 * j < left;
+        const bool has_high = has_rows[r] && 8 * j + 1 < left;
+        const uint both = result(sums[i][4 * j + 2 * r], sums[i][4 * j + 2 * r + 1], alpha OLD(r, 8 * j));
+        if (has_high)
+          *(__global uint *)(at[r] + 8 * j) = both;
+        else if (has_low)
+          at[r][8 * j] = (storage_t)(both & 0xffff);
+      }
+#endif
 #pragma unroll
     for (int g = 0; g < TILE_COLUMNS / 64; ++g) {
       const uint piece = pieces + (i * (TILE_COLUMNS / 64) + g) % PIECES * BLOCK_BYTES;
@@ -100,21 +115,6 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
       if (item == 0)
         store_box(c_map, column + 64 * g, row + 64 * i, piece);
     }
-#if TILE_COLUMNS % 64 != 0
-    // Columns beyond the last whole piece, which a store of 64 would pass.
-#pragma unroll
-    for (int j = TILE_COLUMNS / 64 * 8; j < TILE_COLUMNS / 8; ++j)
-#pragma unroll
-      for (int r = 0; r < 2; ++r) {
-        const bool has_low = has_rows[r] && 8 * j < left;
-        const bool has_high = has_rows[r] && 8 * j + 1 < left;
-        const uint both = result(sums[i][4 * j + 2 * r], sums[i][4 * j + 2 * r + 1], alpha OLD(r, 8 * j));
-        if (has_high)
-          *(__global uint *)(at[r] + 8 * j) = both;
-        else if (has_low)
-          at[r][8 * j] = (storage_t)(both & 0xffff);
-      }
-#endif
   }
 }
 
