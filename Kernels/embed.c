@@ -79,6 +79,9 @@ static const unsigned char attention_tiles_hopper[] = {
 static const unsigned char hopper_instructions[] = {
 #embed "hopper/instructions.hopper.clh"
 };
+static const unsigned char hopper_products[] = {
+#embed "hopper/products.hopper.clh"
+};
 static const unsigned char x86_vectors[] = {
 #embed "x86/vectors.avx512.clh"
 };
@@ -87,6 +90,12 @@ static const unsigned char x86_tiles[] = {
 };
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
+};
+static const unsigned char cross_entropy_hopper[] = {
+#embed "linear_cross_entropy/linear_cross_entropy.hopper.cl"
+};
+static const unsigned char matmul_matmul_hopper[] = {
+#embed "matmul/matmul.hopper.cl"
 };
 static const unsigned char quantized_matmul_quantized_matmul[] = {
 #embed "quantized_matmul/quantized_matmul.cl"
@@ -151,9 +160,12 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/scores.hopper.clh", attention_scores_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
     FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
+    FILE_ENTRY("hopper/products.hopper.clh", hopper_products),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
+    FILE_ENTRY("matmul/matmul.hopper.cl", matmul_matmul_hopper),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),

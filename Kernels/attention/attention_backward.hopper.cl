@@ -76,20 +76,6 @@
 // Whether there are tiles with hidden pairs. Queries behind the last need no hiding, nor do keys there that are owned.
 #define HIDES (OWNER_QUERIES || MASK == MASK_CAUSAL || (MASK == MASK_BLOCKS && HAS_PATTERNS))
 
-// A place in a ring of slots, with the parity of its round.
-typedef struct {
-  int slot;
-  uint phase;
-} ring_t;
-
-static inline void advance(ring_t *ring, const int slots)
-{
-  if (++ring->slot == slots) {
-    ring->slot = 0;
-    ring->phase ^= 1;
-  }
-}
-
 #if MASK == MASK_BLOCKS && HAS_PATTERNS
 #define PATTERN_PARAMETERS , __global const uint *pattern_words, const int own_block, const int other_block
 #define PATTERN_ARGUMENTS , pattern_words, query_block, key_block
