@@ -17,7 +17,7 @@ extension AttentionHopperDescriptor {
       itemTime: 1500),
     Tiles(
       headDimension: 64, consumers: 4, keyTile: 64, stages: 5, querySlots: 3, groupsPerUnit: 1, tileTime: 864,
-      itemTime: 1800),
+      itemTime: 1800, gatherTime: 2200),
     Tiles(
       headDimension: 64, consumers: 2, keyTile: 128, stages: 4, querySlots: 3, groupsPerUnit: 1, tileTime: 1000,
       itemTime: 1500),
@@ -26,7 +26,7 @@ extension AttentionHopperDescriptor {
       itemTime: 1500),
     Tiles(
       headDimension: 64, consumers: 1, keyTile: 64, stages: 3, querySlots: 3, groupsPerUnit: 3, tileTime: 850,
-      itemTime: 1500),
+      itemTime: 1500, gatherTime: 400),
     Tiles(
       headDimension: 96, consumers: 3, keyTile: 112, stages: 2, querySlots: 2, groupsPerUnit: 1, tileTime: 1560,
       itemTime: 2300),

@@ -20,6 +20,8 @@ package struct AttentionHopperDescriptor: Hashable, Sendable {
     package let tileTime: Int
     /// What an item takes besides.
     package let itemTime: Int
+    /// What it takes more where an order gathers its rows.
+    package var gatherTime = 0
 
     package var queryTile: Int { 64 * consumers }
     package var workGroupSize: Int { 128 * (consumers + 1) }

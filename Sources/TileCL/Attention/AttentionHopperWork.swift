@@ -51,15 +51,16 @@ package struct AttentionHopperWork: Sendable {
       }
   }
 
-  /// The time of each item, in nanoseconds; 0 without keys. A tile that hides pairs takes three quarters more, except
-  /// for warpgroups from which all of it is hidden.
+  /// The time of each item, in nanoseconds; 0 without keys. A tile that hides pairs takes three quarters more. A
+  /// warpgroup that skips it spares the others that, but not its turn.
   private var costs: [[Int32]] {
     let consumers = tiles.consumers
+    let itemTime = tiles.itemTime + (problem.tokenOrder == nil ? 0 : tiles.gatherTime)
     return counts.map {
       $0.map { count in
         guard count.tiles > 0 else { return 0 }
-        let quarters = (4 * count.tiles + 3 * count.cut) * consumers - 7 * count.hidden
-        return Int32(clamping: tiles.tileTime * quarters / (4 * consumers) + tiles.itemTime)
+        let quarters = (4 * count.tiles + 3 * count.cut) * consumers - 3 * count.hidden
+        return Int32(clamping: tiles.tileTime * quarters / (4 * consumers) + itemTime)
       }
     }
   }

@@ -82,6 +82,26 @@ struct AttentionHopperTests {
     #expect(try queryTile(1024, batch: 16) == 128)
   }
 
+  @Test("Tiles of sparse problems are those that measured best on an H200")
+  func sparseTiles() throws {
+    func tiles(_ length: Int, _ mask: BlockMask, order: TokenOrder? = nil) throws -> String {
+      let problem = try AttentionDescriptor(
+        queryHeads: 16, queryLength: length, headDimension: 64, dtype: .bfloat16, mask: .blocks(mask),
+        tokenOrder: order)
+      return AttentionHopperWork(problem, tuning: nil, computeUnits: 132).tiles.name
+    }
+    let band = try BlockMask.slidingWindow(
+      queryLength: 16384, keyLength: 16384, left: 512, right: 512, queryBlock: 128, keyBlock: 128)
+    #expect(try tiles(16384, band) == "d64-q256-k64-s5")
+    let grid = try TokenGrid(height: 128, width: 128)
+    let squares = try TokenOrder.tile(grid, [8])
+    let sliding = try BlockMask.slidingWindow(grid, radius: [8], order: squares, queryBlock: 128, keyBlock: 64)
+    #expect(try tiles(16384, sliding) == "d64-q64-k64-s3")
+    let windows = try BlockMask.hilbertWindow(height: 256, width: 256, window: 16, blockSize: 128)
+    #expect(try tiles(65536, windows) == "d64-q256-k64-s5")
+    #expect(try tiles(65536, windows, order: .hilbert(height: 256, width: 256)) == "d64-q128-k128-s4")
+  }
+
   @Test(
     "Steps show each query the keys that its mask does",
     arguments: [(64, 64, 1), (128, 128, 2), (256, 64, 5), (192, 128, 3), (256, 128, 2)])
