@@ -3,8 +3,9 @@
 //   C[m, n] = alpha sum_k A[m, k] B[n, k] + beta C[m, n]
 //
 // A is [M, K] with K contiguous, or with A_TRANSPOSED [K, M] with M contiguous; B is [N, K], or with B_TRANSPOSED
-// [K, N]; C is [M, N] with N contiguous, rounded once. Distances between rows are any multiples of 16 bytes, as are
-// addresses; M, N and K are arbitrary. A, B and C go through tensor maps (tilecl_product_maps).
+// [K, N]; C is [M, N] with N contiguous, rounded once. Distances between rows of A and B are any multiples of 16 bytes,
+// as are addresses; M, N and K are arbitrary. A, B and C go through tensor maps (tilecl_product_maps). Tensor stores
+// write whole chunks of 16 bytes, past an end that is not one, so C of other rows is written by work-items (DIRECT).
 //
 // hopper/products.hopper.clh has the main loop. Sums leave by way of local memory, 64 x 64 of a warpgroup at a time:
 // while it writes one such piece, tensor stores take the one before to memory, and the other warpgroups and the copies
@@ -18,7 +19,8 @@
 //
 // Tunables: those of the main loop, of which STAGING_BYTES is STAGING * CONSUMERS * 8192.
 //
-// Preconditions: M, N, K in 1 ... 2^30, raster_rows at least 1.
+// Preconditions: M, N, K in 1 ... 2^30, raster_rows at least 1; unless DIRECT, address and distance of the rows of C
+// and their own bytes are multiples of 16.
 //
 // Program parts: common/storage.clh, hopper/instructions.hopper.clh, hopper/products.hopper.clh, this file.
 //
@@ -27,12 +29,18 @@
 // Check: -D BETA=1 -D STAGES=3 -D STAGING_BYTES=32768
 // Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D STAGES=4 -D SELF_FED=1
 // Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=200 -D STAGES=3 -D BETA=1
+// Check: -D DIRECT=1 -D STAGES=3 -D BETA=1
 
 // Pieces of 64 x 64 outputs in local memory for each computing warpgroup.
 #define STAGING (STAGING_BYTES / (CONSUMERS * BLOCK_BYTES))
 #ifndef BETA  // whether what C holds takes part
 #define BETA 0
 #endif
+#ifndef DIRECT  // whether work-items write C themselves
+#define DIRECT 0
+#endif
+// Of a tile's columns, in eights, those from here on are written by work-items: a store of 64 would pass them.
+#define FIRST_DIRECT (DIRECT ? 0 : TILE_COLUMNS / 64 * 8)
 
 // The pieces that a warpgroup has room for.
 #define PIECES (STAGING > 0 ? STAGING : ROW_BLOCKS)
@@ -72,7 +80,7 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
                                   : base + slot * STAGE_BYTES + warpgroup * PIECES * BLOCK_BYTES;
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; ++i) {
-#if BETA || TILE_COLUMNS % 64 != 0
+#if BETA || FIRST_DIRECT < TILE_COLUMNS / 8
     const int first_row = row + 64 * i + own_row;
     const int own_column = 2 * (item % 4);
     const int left = columns - column - own_column;
@@ -80,23 +88,27 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
     __global storage_t *const first = c + (ulong)first_row * c_stride + column + own_column;
     __global storage_t *const at[2] = {first, first + 8 * c_stride};
 #endif
-#if TILE_COLUMNS % 64 != 0
-    // Columns beyond the last whole piece, which a store of 64 would pass.
+#if FIRST_DIRECT < TILE_COLUMNS / 8
 #pragma unroll
-    for (int j = TILE_COLUMNS / 64 * 8; j < TILE_COLUMNS / 8; ++j)
+    for (int j = FIRST_DIRECT; j < TILE_COLUMNS / 8; ++j)
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
         const bool has_low = has_rows[r] && 8 * j < left;
         const bool has_high = has_rows[r] && 8 * j + 1 < left;
         const uint both = result(sums[i][4 * j + 2 * r], sums[i][4 * j + 2 * r + 1], alpha OLD(r, 8 * j));
-        if (has_high)
+        if (!DIRECT && has_high) {
           *(__global uint *)(at[r] + 8 * j) = both;
-        else if (has_low)
-          at[r][8 * j] = (storage_t)(both & 0xffff);
+        } else {
+          __global ushort *const words = (__global ushort *)(at[r] + 8 * j);
+          if (has_low)
+            words[0] = (ushort)(both & 0xffff);
+          if (has_high)
+            words[1] = (ushort)(both >> 16);
+        }
       }
 #endif
 #pragma unroll
-    for (int g = 0; g < TILE_COLUMNS / 64; ++g) {
+    for (int g = 0; g < FIRST_DIRECT / 8; ++g) {
       const uint piece = pieces + (i * (TILE_COLUMNS / 64) + g) % PIECES * BLOCK_BYTES;
       // Pieces begin at multiples of 1024, so the swizzle of a chunk's number is one of its address.
       const uint place = piece + own_row * 128 + own_row % 8 * 16 + item % 4 * 4;
@@ -151,7 +163,7 @@ void tilecl_matmul_hopper(
     const ulong c_map = work.maps + 256;
     float sums[ROW_BLOCKS][SUMS];
     ring_t ring = {0, 0};
-    if (thread % 128 == 0)
+    if (!DIRECT && thread % 128 == 0)
       acquire_map(c_map);
     FOR_EACH_ITEM(number, work) {
       const int slot = multiply(base, &ring, sums, a, b, &next, &work);
