@@ -4,6 +4,12 @@
 static const unsigned char common_storage[] = {
 #embed "common/storage.clh"
 };
+static const unsigned char common_vectors[] = {
+#embed "common/vectors.clh"
+};
+static const unsigned char common_output[] = {
+#embed "common/output.clh"
+};
 static const unsigned char attention_common[] = {
 #embed "attention/common.clh"
 };
@@ -88,6 +94,18 @@ static const unsigned char x86_tiles[] = {
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
 };
+static const unsigned char matmul_tiles[] = {
+#embed "matmul/tiles.clh"
+};
+static const unsigned char matmul_matmul_sum[] = {
+#embed "matmul/matmul_sum.cl"
+};
+static const unsigned char matmul_matmul[] = {
+#embed "matmul/matmul.cl"
+};
+static const unsigned char matmul_matmul_vector[] = {
+#embed "matmul/matmul.vector.cl"
+};
 static const unsigned char quantized_matmul_quantized_matmul[] = {
 #embed "quantized_matmul/quantized_matmul.cl"
 };
@@ -126,6 +144,8 @@ static const unsigned char probe_matrix[] = {
 
 static const tilecl_kernel_file files[] = {
     FILE_ENTRY("common/storage.clh", common_storage),
+    FILE_ENTRY("common/vectors.clh", common_vectors),
+    FILE_ENTRY("common/output.clh", common_output),
     FILE_ENTRY("attention/common.clh", attention_common),
     FILE_ENTRY("attention/scores.clh", attention_scores),
     FILE_ENTRY("attention/tiles.clh", attention_tiles),
@@ -154,6 +174,10 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
+    FILE_ENTRY("matmul/tiles.clh", matmul_tiles),
+    FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),
+    FILE_ENTRY("matmul/matmul.cl", matmul_matmul),
+    FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),

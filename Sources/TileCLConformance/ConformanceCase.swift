@@ -27,5 +27,9 @@ public struct ConformanceCase: Sendable, CustomStringConvertible {
   }
 
   /// All cases of all operations.
-  public static let all: [ConformanceCase] = AttentionCases.all + LinearCrossEntropyCases.all + QuantizedMatmulCases.all
+  public static let all: [ConformanceCase] =
+    AttentionCases.all + LinearCrossEntropyCases.all + QuantizedMatmulCases.all + layers
+
+  private static let layers: [ConformanceCase] =
+    MatmulCases.all
 }

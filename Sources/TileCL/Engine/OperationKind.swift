@@ -3,4 +3,5 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case attention
   case linearCrossEntropy = "linear_cross_entropy"
   case quantizedMatmul = "quantized_matmul"
+  case matmul
 }
