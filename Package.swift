@@ -29,8 +29,8 @@ let package = Package(
       name: "CTileCLKernels",
       path: "Kernels",
       exclude: [
-        "ampere", "attention", "common", "hopper", "linear_cross_entropy", "matmul", "probe", "quantized_matmul",
-        "roof", "x86",
+        "ampere", "attention", "common", "elementwise", "hopper", "linear_cross_entropy", "matmul", "probe",
+        "quantized_matmul", "roof", "x86",
       ],
       sources: ["embed.c"],
       publicHeadersPath: "include"

@@ -10,6 +10,9 @@ static const unsigned char common_vectors[] = {
 static const unsigned char common_output[] = {
 #embed "common/output.clh"
 };
+static const unsigned char common_rows[] = {
+#embed "common/rows.clh"
+};
 static const unsigned char attention_common[] = {
 #embed "attention/common.clh"
 };
@@ -112,6 +115,9 @@ static const unsigned char quantized_matmul_quantized_matmul[] = {
 static const unsigned char quantized_matmul_quantize[] = {
 #embed "quantized_matmul/quantize.cl"
 };
+static const unsigned char elementwise_elementwise[] = {
+#embed "elementwise/elementwise.cl"
+};
 static const unsigned char probe_inline_ptx[] = {
 #embed "probe/inline_ptx.nvidia.cl"
 };
@@ -146,6 +152,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("common/storage.clh", common_storage),
     FILE_ENTRY("common/vectors.clh", common_vectors),
     FILE_ENTRY("common/output.clh", common_output),
+    FILE_ENTRY("common/rows.clh", common_rows),
     FILE_ENTRY("attention/common.clh", attention_common),
     FILE_ENTRY("attention/scores.clh", attention_scores),
     FILE_ENTRY("attention/tiles.clh", attention_tiles),
@@ -180,6 +187,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
+    FILE_ENTRY("elementwise/elementwise.cl", elementwise_elementwise),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
     FILE_ENTRY("probe/mma.ampere.cl", probe_mma),
     FILE_ENTRY("probe/wgmma.hopper.cl", probe_wgmma),

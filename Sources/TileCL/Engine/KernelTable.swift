@@ -185,9 +185,19 @@ public enum KernelTable {
       tunings: MatmulVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .matmul, name: portableName, headers: matmulHeaders, file: "matmul/matmul.cl", requirement: .none),
+    layer(.elementwise, file: "elementwise/elementwise.cl"),
   ]
 
   static let portableName = "portable"
+
+  /// A row for kernels that compute element by element or row by row.
+  private static func layer(
+    _ operation: OperationKind, part: KernelVariant.Part = .forward, file: String
+  ) -> KernelVariant {
+    KernelVariant(
+      operation: operation, part: part, name: portableName,
+      headers: ["common/vectors.clh", "common/output.clh", "common/rows.clh"], file: file, requirement: .none)
+  }
 
   private static let matmulHeaders = [
     "common/vectors.clh", "common/output.clh", "matmul/tiles.clh", "matmul/matmul_sum.cl",

@@ -4,4 +4,5 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case linearCrossEntropy = "linear_cross_entropy"
   case quantizedMatmul = "quantized_matmul"
   case matmul
+  case elementwise
 }
