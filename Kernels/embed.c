@@ -115,6 +115,9 @@ static const unsigned char quantized_matmul_quantized_matmul[] = {
 static const unsigned char quantized_matmul_quantize[] = {
 #embed "quantized_matmul/quantize.cl"
 };
+static const unsigned char swiglu_swiglu[] = {
+#embed "swiglu/swiglu.cl"
+};
 static const unsigned char elementwise_elementwise[] = {
 #embed "elementwise/elementwise.cl"
 };
@@ -187,6 +190,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
+    FILE_ENTRY("swiglu/swiglu.cl", swiglu_swiglu),
     FILE_ENTRY("elementwise/elementwise.cl", elementwise_elementwise),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
     FILE_ENTRY("probe/mma.ampere.cl", probe_mma),

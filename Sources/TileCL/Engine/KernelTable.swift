@@ -185,6 +185,7 @@ public enum KernelTable {
       tunings: MatmulVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .matmul, name: portableName, headers: matmulHeaders, file: "matmul/matmul.cl", requirement: .none),
+    layer(.swiglu, file: "swiglu/swiglu.cl"),
     layer(.elementwise, file: "elementwise/elementwise.cl"),
   ]
 

@@ -4,5 +4,6 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case linearCrossEntropy = "linear_cross_entropy"
   case quantizedMatmul = "quantized_matmul"
   case matmul
+  case swiglu
   case elementwise
 }
