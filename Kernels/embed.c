@@ -115,6 +115,12 @@ static const unsigned char quantized_matmul_quantized_matmul[] = {
 static const unsigned char quantized_matmul_quantize[] = {
 #embed "quantized_matmul/quantize.cl"
 };
+static const unsigned char rms_norm_rms_norm[] = {
+#embed "rms_norm/rms_norm.cl"
+};
+static const unsigned char rms_norm_rms_norm_backward[] = {
+#embed "rms_norm/rms_norm_backward.cl"
+};
 static const unsigned char swiglu_swiglu[] = {
 #embed "swiglu/swiglu.cl"
 };
@@ -190,6 +196,8 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
+    FILE_ENTRY("rms_norm/rms_norm.cl", rms_norm_rms_norm),
+    FILE_ENTRY("rms_norm/rms_norm_backward.cl", rms_norm_rms_norm_backward),
     FILE_ENTRY("swiglu/swiglu.cl", swiglu_swiglu),
     FILE_ENTRY("elementwise/elementwise.cl", elementwise_elementwise),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
