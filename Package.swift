@@ -30,7 +30,7 @@ let package = Package(
       path: "Kernels",
       exclude: [
         "ampere", "attention", "common", "elementwise", "hopper", "linear_cross_entropy", "matmul", "probe",
-        "quantized_matmul", "rms_norm", "roof", "swiglu", "x86",
+        "quantized_matmul", "rms_norm", "roof", "rotary", "swiglu", "x86",
       ],
       sources: ["embed.c"],
       publicHeadersPath: "include"

@@ -121,6 +121,9 @@ static const unsigned char rms_norm_rms_norm[] = {
 static const unsigned char rms_norm_rms_norm_backward[] = {
 #embed "rms_norm/rms_norm_backward.cl"
 };
+static const unsigned char rotary_rotary[] = {
+#embed "rotary/rotary.cl"
+};
 static const unsigned char swiglu_swiglu[] = {
 #embed "swiglu/swiglu.cl"
 };
@@ -198,6 +201,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
     FILE_ENTRY("rms_norm/rms_norm.cl", rms_norm_rms_norm),
     FILE_ENTRY("rms_norm/rms_norm_backward.cl", rms_norm_rms_norm_backward),
+    FILE_ENTRY("rotary/rotary.cl", rotary_rotary),
     FILE_ENTRY("swiglu/swiglu.cl", swiglu_swiglu),
     FILE_ENTRY("elementwise/elementwise.cl", elementwise_elementwise),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),

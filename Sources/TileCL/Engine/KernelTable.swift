@@ -187,6 +187,7 @@ public enum KernelTable {
       operation: .matmul, name: portableName, headers: matmulHeaders, file: "matmul/matmul.cl", requirement: .none),
     layer(.rmsNorm, file: "rms_norm/rms_norm.cl"),
     layer(.rmsNorm, part: .backward, file: "rms_norm/rms_norm_backward.cl"),
+    layer(.rotary, file: "rotary/rotary.cl"),
     layer(.swiglu, file: "swiglu/swiglu.cl"),
     layer(.elementwise, file: "elementwise/elementwise.cl"),
   ]

@@ -5,6 +5,7 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case quantizedMatmul = "quantized_matmul"
   case matmul
   case rmsNorm = "rms_norm"
+  case rotary
   case swiglu
   case elementwise
 }
