@@ -115,6 +115,12 @@ static const unsigned char quantized_matmul_quantized_matmul[] = {
 static const unsigned char quantized_matmul_quantize[] = {
 #embed "quantized_matmul/quantize.cl"
 };
+static const unsigned char embedding_embedding[] = {
+#embed "embedding/embedding.cl"
+};
+static const unsigned char embedding_embedding_backward[] = {
+#embed "embedding/embedding_backward.cl"
+};
 static const unsigned char rms_norm_rms_norm[] = {
 #embed "rms_norm/rms_norm.cl"
 };
@@ -199,6 +205,8 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
+    FILE_ENTRY("embedding/embedding.cl", embedding_embedding),
+    FILE_ENTRY("embedding/embedding_backward.cl", embedding_embedding_backward),
     FILE_ENTRY("rms_norm/rms_norm.cl", rms_norm_rms_norm),
     FILE_ENTRY("rms_norm/rms_norm_backward.cl", rms_norm_rms_norm_backward),
     FILE_ENTRY("rotary/rotary.cl", rotary_rotary),

@@ -185,6 +185,8 @@ public enum KernelTable {
       tunings: MatmulVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .matmul, name: portableName, headers: matmulHeaders, file: "matmul/matmul.cl", requirement: .none),
+    layer(.embedding, file: "embedding/embedding.cl"),
+    layer(.embedding, part: .backward, file: "embedding/embedding_backward.cl"),
     layer(.rmsNorm, file: "rms_norm/rms_norm.cl"),
     layer(.rmsNorm, part: .backward, file: "rms_norm/rms_norm_backward.cl"),
     layer(.rotary, file: "rotary/rotary.cl"),

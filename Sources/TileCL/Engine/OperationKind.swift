@@ -4,6 +4,7 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case linearCrossEntropy = "linear_cross_entropy"
   case quantizedMatmul = "quantized_matmul"
   case matmul
+  case embedding
   case rmsNorm = "rms_norm"
   case rotary
   case swiglu
