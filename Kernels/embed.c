@@ -133,6 +133,9 @@ static const unsigned char rotary_rotary[] = {
 static const unsigned char swiglu_swiglu[] = {
 #embed "swiglu/swiglu.cl"
 };
+static const unsigned char adamw_adamw[] = {
+#embed "adamw/adamw.cl"
+};
 static const unsigned char elementwise_elementwise[] = {
 #embed "elementwise/elementwise.cl"
 };
@@ -211,6 +214,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("rms_norm/rms_norm_backward.cl", rms_norm_rms_norm_backward),
     FILE_ENTRY("rotary/rotary.cl", rotary_rotary),
     FILE_ENTRY("swiglu/swiglu.cl", swiglu_swiglu),
+    FILE_ENTRY("adamw/adamw.cl", adamw_adamw),
     FILE_ENTRY("elementwise/elementwise.cl", elementwise_elementwise),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
     FILE_ENTRY("probe/mma.ampere.cl", probe_mma),

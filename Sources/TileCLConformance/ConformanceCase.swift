@@ -31,5 +31,6 @@ public struct ConformanceCase: Sendable, CustomStringConvertible {
     AttentionCases.all + LinearCrossEntropyCases.all + QuantizedMatmulCases.all + layers
 
   private static let layers: [ConformanceCase] =
-    MatmulCases.all + EmbeddingCases.all + RMSNormCases.all + RotaryCases.all + SwiGLUCases.all + ElementwiseCases.all
+    MatmulCases.all + EmbeddingCases.all + RMSNormCases.all + RotaryCases.all + SwiGLUCases.all + AdamWCases.all
+    + ElementwiseCases.all
 }

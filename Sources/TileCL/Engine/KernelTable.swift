@@ -191,6 +191,7 @@ public enum KernelTable {
     layer(.rmsNorm, part: .backward, file: "rms_norm/rms_norm_backward.cl"),
     layer(.rotary, file: "rotary/rotary.cl"),
     layer(.swiglu, file: "swiglu/swiglu.cl"),
+    layer(.adamW, file: "adamw/adamw.cl"),
     layer(.elementwise, file: "elementwise/elementwise.cl"),
   ]
 

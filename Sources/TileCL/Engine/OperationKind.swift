@@ -8,5 +8,6 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case rmsNorm = "rms_norm"
   case rotary
   case swiglu
+  case adamW = "adamw"
   case elementwise
 }
