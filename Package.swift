@@ -29,8 +29,8 @@ let package = Package(
       name: "CTileCLKernels",
       path: "Kernels",
       exclude: [
-        "ampere", "attention", "common", "hopper", "linear_cross_entropy", "matmul", "probe", "quantized_matmul",
-        "roof", "x86",
+        "adamw", "ampere", "attention", "common", "elementwise", "embedding", "hopper", "linear_cross_entropy",
+        "matmul", "probe", "quantized_matmul", "rms_norm", "roof", "rotary", "swiglu", "x86",
       ],
       sources: ["embed.c"],
       publicHeadersPath: "include"

@@ -4,6 +4,15 @@
 static const unsigned char common_storage[] = {
 #embed "common/storage.clh"
 };
+static const unsigned char common_vectors[] = {
+#embed "common/vectors.clh"
+};
+static const unsigned char common_output[] = {
+#embed "common/output.clh"
+};
+static const unsigned char common_rows[] = {
+#embed "common/rows.clh"
+};
 static const unsigned char attention_common[] = {
 #embed "attention/common.clh"
 };
@@ -97,11 +106,47 @@ static const unsigned char cross_entropy_hopper[] = {
 static const unsigned char matmul_matmul_hopper[] = {
 #embed "matmul/matmul.hopper.cl"
 };
+static const unsigned char matmul_tiles[] = {
+#embed "matmul/tiles.clh"
+};
+static const unsigned char matmul_matmul_sum[] = {
+#embed "matmul/matmul_sum.cl"
+};
+static const unsigned char matmul_matmul[] = {
+#embed "matmul/matmul.cl"
+};
+static const unsigned char matmul_matmul_vector[] = {
+#embed "matmul/matmul.vector.cl"
+};
 static const unsigned char quantized_matmul_quantized_matmul[] = {
 #embed "quantized_matmul/quantized_matmul.cl"
 };
 static const unsigned char quantized_matmul_quantize[] = {
 #embed "quantized_matmul/quantize.cl"
+};
+static const unsigned char embedding_embedding[] = {
+#embed "embedding/embedding.cl"
+};
+static const unsigned char embedding_embedding_backward[] = {
+#embed "embedding/embedding_backward.cl"
+};
+static const unsigned char rms_norm_rms_norm[] = {
+#embed "rms_norm/rms_norm.cl"
+};
+static const unsigned char rms_norm_rms_norm_backward[] = {
+#embed "rms_norm/rms_norm_backward.cl"
+};
+static const unsigned char rotary_rotary[] = {
+#embed "rotary/rotary.cl"
+};
+static const unsigned char swiglu_swiglu[] = {
+#embed "swiglu/swiglu.cl"
+};
+static const unsigned char adamw_adamw[] = {
+#embed "adamw/adamw.cl"
+};
+static const unsigned char elementwise_elementwise[] = {
+#embed "elementwise/elementwise.cl"
 };
 static const unsigned char probe_inline_ptx[] = {
 #embed "probe/inline_ptx.nvidia.cl"
@@ -135,6 +180,9 @@ static const unsigned char probe_matrix[] = {
 
 static const tilecl_kernel_file files[] = {
     FILE_ENTRY("common/storage.clh", common_storage),
+    FILE_ENTRY("common/vectors.clh", common_vectors),
+    FILE_ENTRY("common/output.clh", common_output),
+    FILE_ENTRY("common/rows.clh", common_rows),
     FILE_ENTRY("attention/common.clh", attention_common),
     FILE_ENTRY("attention/scores.clh", attention_scores),
     FILE_ENTRY("attention/tiles.clh", attention_tiles),
@@ -166,8 +214,20 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
     FILE_ENTRY("matmul/matmul.hopper.cl", matmul_matmul_hopper),
+    FILE_ENTRY("matmul/tiles.clh", matmul_tiles),
+    FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),
+    FILE_ENTRY("matmul/matmul.cl", matmul_matmul),
+    FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
+    FILE_ENTRY("embedding/embedding.cl", embedding_embedding),
+    FILE_ENTRY("embedding/embedding_backward.cl", embedding_embedding_backward),
+    FILE_ENTRY("rms_norm/rms_norm.cl", rms_norm_rms_norm),
+    FILE_ENTRY("rms_norm/rms_norm_backward.cl", rms_norm_rms_norm_backward),
+    FILE_ENTRY("rotary/rotary.cl", rotary_rotary),
+    FILE_ENTRY("swiglu/swiglu.cl", swiglu_swiglu),
+    FILE_ENTRY("adamw/adamw.cl", adamw_adamw),
+    FILE_ENTRY("elementwise/elementwise.cl", elementwise_elementwise),
     FILE_ENTRY("probe/inline_ptx.nvidia.cl", probe_inline_ptx),
     FILE_ENTRY("probe/mma.ampere.cl", probe_mma),
     FILE_ENTRY("probe/wgmma.hopper.cl", probe_wgmma),

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Compiles every kernel file by itself, without a driver, once for each storage type; warnings are errors.
 # A kernel must pass with no -D but STORAGE, so each of its compile keys has a default in the file. It sees
-# common/storage.clh, then common.clh of its own folder, then what a line "// Needs: NAME.clh" in it names there.
+# common/storage.clh, then common.clh of its own folder, then what a line "// Needs: NAME.clh" in it names there. What
+# it, or that common.clh, needs of ../common comes before both.
 # A line "// Check: -D KEY=VALUE ..." in a file asks for one more compilation with those options.
 #
 # A name with a middle part is a kernel for one target alone and may hold that target's assembly:
@@ -29,8 +30,9 @@ while IFS= read -r file; do
   esac
   include=(-include Kernels/common/storage.clh)
   [[ $file == Kernels/common/storage.clh ]] && include=()
-  mapfile -t needed < <(sed -n 's|^// Needs: ||p' "$file")
-  for header in common.clh "${needed[@]}"; do
+  mapfile -t shared < <(cat "${file%/*}/common.clh" "$file" 2>/dev/null | sed -n 's|^// Needs: \(../common/\)|\1|p')
+  mapfile -t needed < <(sed -n 's|^// Needs: ||p' "$file" | grep -v '^\.\./common/')
+  for header in $(printf '%s\n' "${shared[@]}" | awk '!seen[$0]++') common.clh "${needed[@]}"; do
     header=${file%/*}/$header
     [[ -e $header && $header != "$file" ]] && include+=(-include "$header")
   done

@@ -26,6 +26,15 @@ public enum DType: String, Hashable, Sendable, CaseIterable, Codable {
     }
   }
 
+  /// Checks that elements are real numbers.
+  ///
+  /// - Throws: ``TileCLError/Code/invalidArgument`` that names `argument` if not.
+  package func requireFloatingPoint(_ argument: String) throws {
+    guard isFloatingPoint else {
+      throw TileCLError.invalid(argument, self, allowed: "float32, float16, bfloat16")
+    }
+  }
+
   /// The types in which activations may be stored.
   public static let floatingPointCases = allCases.filter(\.isFloatingPoint)
 }

@@ -40,6 +40,15 @@ package func checkedSum(_ terms: [Int], argument: String) throws -> Int {
 
 /// Facts about shapes: sizes along axes, outermost first.
 package enum Shape {
+  /// Checks a size of a problem, which kernels count in 32 bits.
+  ///
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size outside 1...2^31 - 1.
+  package static func requireSize(_ size: Int, argument: String) throws {
+    guard size >= 1, size <= Int(Int32.max) else {
+      throw TileCLError.invalid(argument, size, allowed: "1...\(Int32.max)")
+    }
+  }
+
   /// How many elements a tensor of that shape has.
   ///
   /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 1, ``TileCLError/Code/limitExceeded`` for a count

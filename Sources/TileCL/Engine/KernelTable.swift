@@ -93,13 +93,13 @@ public enum KernelTable {
   public static let rows: [KernelVariant] = [
     KernelVariant(
       operation: .attention, name: "ampere",
-      headers: ["attention/common.clh", "ampere/instructions.ampere.clh"],
+      headers: ["common/vectors.clh", "attention/common.clh", "ampere/instructions.ampere.clh"],
       file: "attention/attention_decode.ampere.cl", requirement: .mma, scope: AttentionDecodeDescriptor.scope,
       tunings: AttentionDecodeDescriptor.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: "hopper",
       headers: [
-        "attention/common.clh", "attention/scores.clh", "hopper/instructions.hopper.clh",
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "hopper/instructions.hopper.clh",
         "attention/tiles.hopper.clh", "attention/scores.hopper.clh", "attention/maps.hopper.clh",
         "attention/copies.hopper.clh",
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
@@ -107,37 +107,44 @@ public enum KernelTable {
     KernelVariant(
       operation: .attention, name: "amx",
       headers: [
-        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "x86/vectors.avx512.clh",
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/tiles.clh",
+        "x86/vectors.avx512.clh",
         "attention/vectors.clh", "attention/walk.clh", "x86/tiles.amx.clh", "attention/attention_merge.cl",
       ], file: "attention/attention.amx.cl", requirement: .amx, scope: AttentionMatrixTiles.scope,
       tunings: AttentionMatrixTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: "ampere",
-      headers: ["attention/common.clh", "attention/scores.clh", "ampere/instructions.ampere.clh"],
+      headers: [
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "ampere/instructions.ampere.clh",
+      ],
       file: "attention/attention.ampere.cl", requirement: .mma, scope: AttentionAmpereDescriptor.scope,
       tunings: AttentionAmpereDescriptor.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: "avx512",
       headers: [
-        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "x86/vectors.avx512.clh",
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/tiles.clh",
+        "x86/vectors.avx512.clh",
         "attention/vectors.clh", "attention/walk.clh", "attention/attention_merge.cl",
       ], file: "attention/attention.vector.cl", requirement: .avx512,
       tunings: AttentionVectorTiles.wideTunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: "vector",
       headers: [
-        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "attention/vectors.clh",
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/tiles.clh",
+        "attention/vectors.clh",
         "attention/walk.clh", "attention/attention_merge.cl",
       ], file: "attention/attention.vector.cl", requirement: .cpu, tunings: AttentionVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: portableName,
       headers: [
-        "attention/common.clh", "attention/scores.clh", "attention/tiles.clh", "attention/attention_merge.cl",
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/tiles.clh",
+        "attention/attention_merge.cl",
       ], file: "attention/attention.cl", requirement: .none),
     KernelVariant(
       operation: .attention, part: .backward, name: "hopper",
       headers: [
-        "attention/common.clh", "hopper/instructions.hopper.clh", "attention/gradients.hopper.clh",
+        "common/vectors.clh", "attention/common.clh", "hopper/instructions.hopper.clh",
+        "attention/gradients.hopper.clh",
         "attention/gradient_maps.hopper.clh",
       ], file: "attention/attention_backward.hopper.cl", requirement: .wgmma,
       scope: AttentionBackwardHopperDescriptor.scope,
@@ -145,17 +152,18 @@ public enum KernelTable {
     KernelVariant(
       operation: .attention, part: .backward, name: "avx512",
       headers: [
-        "attention/common.clh", "attention/scores.clh", "x86/vectors.avx512.clh", "attention/vectors.clh",
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "x86/vectors.avx512.clh",
+        "attention/vectors.clh",
       ], file: "attention/attention_backward.vector.cl", requirement: .avx512,
       tunings: AttentionBackwardVectorTiles.wideTunings.map(\.name)),
     KernelVariant(
       operation: .attention, part: .backward, name: "vector",
-      headers: ["attention/common.clh", "attention/scores.clh", "attention/vectors.clh"],
+      headers: ["common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/vectors.clh"],
       file: "attention/attention_backward.vector.cl", requirement: .cpu,
       tunings: AttentionBackwardVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, part: .backward, name: portableName,
-      headers: ["attention/common.clh", "attention/scores.clh", "attention/gradients.clh"],
+      headers: ["common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/gradients.clh"],
       file: "attention/attention_backward.cl", requirement: .none),
     KernelVariant(
       operation: .attention, part: .gradientSums, name: portableName, file: "attention/attention_sums.cl",
@@ -169,9 +177,38 @@ public enum KernelTable {
     KernelVariant(
       operation: .quantizedMatmul, name: portableName, file: "quantized_matmul/quantized_matmul.cl",
       requirement: .none),
+    KernelVariant(
+      operation: .matmul, name: "avx512", headers: ["x86/vectors.avx512.clh"] + matmulHeaders,
+      file: "matmul/matmul.vector.cl", requirement: .avx512, tunings: MatmulVectorTiles.wideTunings.map(\.name)),
+    KernelVariant(
+      operation: .matmul, name: "vector", headers: matmulHeaders, file: "matmul/matmul.vector.cl", requirement: .cpu,
+      tunings: MatmulVectorTiles.tunings.map(\.name)),
+    KernelVariant(
+      operation: .matmul, name: portableName, headers: matmulHeaders, file: "matmul/matmul.cl", requirement: .none),
+    layer(.embedding, file: "embedding/embedding.cl"),
+    layer(.embedding, part: .backward, file: "embedding/embedding_backward.cl"),
+    layer(.rmsNorm, file: "rms_norm/rms_norm.cl"),
+    layer(.rmsNorm, part: .backward, file: "rms_norm/rms_norm_backward.cl"),
+    layer(.rotary, file: "rotary/rotary.cl"),
+    layer(.swiglu, file: "swiglu/swiglu.cl"),
+    layer(.adamW, file: "adamw/adamw.cl"),
+    layer(.elementwise, file: "elementwise/elementwise.cl"),
   ]
 
   static let portableName = "portable"
+
+  /// A row for kernels that compute element by element or row by row.
+  private static func layer(
+    _ operation: OperationKind, part: KernelVariant.Part = .forward, file: String
+  ) -> KernelVariant {
+    KernelVariant(
+      operation: operation, part: part, name: portableName,
+      headers: ["common/vectors.clh", "common/output.clh", "common/rows.clh"], file: file, requirement: .none)
+  }
+
+  private static let matmulHeaders = [
+    "common/vectors.clh", "common/output.clh", "matmul/tiles.clh", "matmul/matmul_sum.cl",
+  ]
 
   /// The rows of a part of the operation that the device can run and the settings allow, in the order of preference.
   ///

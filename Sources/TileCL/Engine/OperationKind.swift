@@ -3,4 +3,11 @@ public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case attention
   case linearCrossEntropy = "linear_cross_entropy"
   case quantizedMatmul = "quantized_matmul"
+  case matmul
+  case embedding
+  case rmsNorm = "rms_norm"
+  case rotary
+  case swiglu
+  case adamW = "adamw"
+  case elementwise
 }

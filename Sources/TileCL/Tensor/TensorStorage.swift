@@ -4,8 +4,8 @@ package import TileCLRuntime
 
 /// Host memory that holds a tensor.
 package final class HostMemory: @unchecked Sendable {
-  // Unchecked because operations on the reference backend run in the caller's thread and write only tensors that no
-  // other thread has yet; a finished tensor is never written again.
+  // Unchecked because operations on the reference backend run in the caller's thread. They write tensors that no other
+  // thread has yet, or those that they are told to write, which the caller then keeps from other threads.
   let bytes: UnsafeMutableRawBufferPointer
   /// Keeps borrowed memory; nil when the memory is this object's own.
   private let owner: (any Sendable)?
@@ -45,10 +45,19 @@ package enum TensorStorage: Sendable {
     }
   }
 
-  func write(_ bytes: UnsafeRawBufferPointer) throws {
+  /// What two storages over the same memory have in common.
+  var identity: ObjectIdentifier {
     switch self {
-    case .device(let buffer, let queue): try queue.write(bytes, to: buffer)
-    case .host(let memory): memory.bytes.copyMemory(from: bytes)
+    case .device(let buffer, _): ObjectIdentifier(buffer)
+    case .host(let memory): ObjectIdentifier(memory)
+    }
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, offset: Int = 0) throws {
+    switch self {
+    case .device(let buffer, let queue): try queue.write(bytes, to: buffer, offset: offset)
+    case .host(let memory):
+      UnsafeMutableRawBufferPointer(rebasing: memory.bytes[offset..<offset + bytes.count]).copyMemory(from: bytes)
     }
   }
 

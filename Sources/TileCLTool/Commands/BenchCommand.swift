@@ -6,7 +6,8 @@ import TileCL
 /// `tilecl bench`: times operations.
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "bench", abstract: "Times operations on a device.", subcommands: [AttentionBenchCommand.self])
+    commandName: "bench", abstract: "Times operations on a device.",
+    subcommands: [AttentionBenchCommand.self, MatmulBenchCommand.self])
 }
 
 /// `tilecl bench attention`: times attention, variant beside variant on the same input.

@@ -1,0 +1,176 @@
+// Matrix product on CPUs: a work-item is a core, and a tile fits its cache.
+//
+// Formula, layouts and arguments are those of tiles.clh. Elements become fp32 when they are copied; all arithmetic is
+// fp32, a sum runs along the depth without a break.
+//
+// Work-group (1, 1, 1): TILE_ROWS x TILE_COLUMNS elements of C, DEPTH of the depth at a time. A *micro-tile* of
+// MICRO_ROWS x COLUMNS vectors of sums stays in registers over that depth; it takes a vector of B's columns times one
+// element of A at a time. For this B's tile is kept in panels as wide as a micro-tile, [panel][k][column], so that one
+// panel stays in the first cache while all rows pass. A's tile has no need of panels if its rows lie along the depth;
+// with TRANSPOSE_A it is kept as [panel][k][row], for which nothing is transposed either. B is, with TRANSPOSE_B, by
+// squares of vectors.
+//
+// Local memory, in floats (see the declarations): TILE_ROWS * DEPTH, TILE_COLUMNS * DEPTH, TILE_ROWS * TILE_COLUMNS,
+// and a vector.
+//
+// Tunables: VECTOR (4, 8 or 16), MICRO_ROWS, TILE_ROWS, TILE_COLUMNS, DEPTH.
+//
+// Preconditions: MICRO_ROWS divides TILE_ROWS; COLUMNS * VECTOR divides TILE_COLUMNS; VECTOR divides DEPTH.
+//
+// Needs: ../common/vectors.clh
+// Needs: ../common/output.clh
+// Needs: tiles.clh
+// Check: -D TRANSPOSE_A=1 -D TRANSPOSE_B=1 -D VECTOR=8
+// Check: -D TRANSPOSE_B=1 -D VECTOR=16 -D MICRO_ROWS=12 -D OUTPUT=0
+
+#ifndef MICRO_ROWS
+#define MICRO_ROWS 4
+#endif
+#ifndef TILE_ROWS
+#define TILE_ROWS 96
+#endif
+#ifndef TILE_COLUMNS
+#define TILE_COLUMNS 64
+#endif
+#ifndef DEPTH
+#define DEPTH 64
+#endif
+
+#define COLUMNS 2  // vectors of columns of a micro-tile
+#define PANEL (COLUMNS * VECTOR)
+// The distance between elements of A's tile in neighbouring rows of a panel, and along the depth.
+#define ROW_STEP (TRANSPOSE_A ? 1 : DEPTH)
+#define DEPTH_STEP (TRANSPOSE_A ? MICRO_ROWS : 1)
+
+// Copies `rows` rows of `count` elements to tile[row][DEPTH], with zeros up to a multiple of MICRO_ROWS rows.
+INLINE void copy_rows(__local float *tile, __global const storage_t *source, const ulong from, const ulong stride,
+                      const uint rows, const uint count)
+{
+  for (uint r = 0; r < CEIL_DIV(rows, MICRO_ROWS) * MICRO_ROWS; ++r)
+    for (uint k = 0; k < count; k += VECTOR)
+      STORE(r < rows ? load_some(source, from + r * stride + k, count - k) : (vec_t)(0.0f), 0, tile + r * DEPTH + k);
+}
+
+// Copies `count` rows of the depth, each of `width` elements, to panels of `panel` elements, tile[panel][k][element].
+// A vector may reach beyond its panel's row: what it spills is written again with the next, in rising order.
+INLINE void copy_panels(__local float *tile, const uint panel, __global const storage_t *source, const ulong from,
+                        const ulong stride, const uint width, const uint count)
+{
+  for (uint p = 0; p * panel < width; ++p)
+    for (uint k = 0; k < count; ++k)
+      for (uint i = 0; i < panel; i += VECTOR) {
+        const uint first = p * panel + i;
+        STORE(load_some(source, from + k * stride + first, first < width ? width - first : 0), 0,
+              tile + (p * DEPTH + k) * panel + i);
+      }
+}
+
+// Copies `width` rows of `count` elements of the depth to panels of their columns, tile[panel][k][row].
+INLINE void transpose_panels(__local float *tile, __global const storage_t *source, const ulong from,
+                             const ulong stride, const uint width, const uint count)
+{
+  for (uint first = 0; first < CEIL_DIV(width, PANEL) * PANEL; first += VECTOR) {
+    __local float *target = tile + first / PANEL * (PANEL * DEPTH) + first % PANEL;
+    for (uint k = 0; k < count; k += VECTOR) {
+      vec_t square[VECTOR];
+#pragma unroll
+      for (uint i = 0; i < VECTOR; ++i)
+        square[i] = first + i < width ? load_some(source, from + (first + i) * stride + k, count - k) : (vec_t)(0.0f);
+      transpose(square);
+#pragma unroll
+      for (uint i = 0; i < VECTOR; ++i)
+        STORE(square[i], 0, target + (k + i) * PANEL);
+    }
+  }
+}
+
+// Adds a panel of A times a panel of B to a micro-tile of sums, or begins it.
+INLINE void multiply(__local vec_t *sums, __local const float *a, __local const vec_t *b, const uint count,
+                     const bool begins)
+{
+  vec_t x[MICRO_ROWS][COLUMNS];
+#pragma unroll
+  for (int i = 0; i < MICRO_ROWS; ++i)
+#pragma unroll
+    for (int v = 0; v < COLUMNS; ++v)
+      x[i][v] = begins ? (vec_t)(0.0f) : sums[i * COLUMNS + v];
+#pragma unroll 4
+  for (uint k = 0; k < count; ++k) {
+    vec_t columns[COLUMNS];
+#pragma unroll
+    for (int v = 0; v < COLUMNS; ++v)
+      columns[v] = b[k * COLUMNS + v];
+#pragma unroll
+    for (int i = 0; i < MICRO_ROWS; ++i) {
+      const vec_t row = a[i * ROW_STEP + k * DEPTH_STEP];
+#pragma unroll
+      for (int v = 0; v < COLUMNS; ++v)
+        x[i][v] = fma(row, columns[v], x[i][v]);
+    }
+  }
+#pragma unroll
+  for (int i = 0; i < MICRO_ROWS; ++i)
+#pragma unroll
+    for (int v = 0; v < COLUMNS; ++v)
+      sums[i * COLUMNS + v] = x[i][v];
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void tilecl_matmul(MATMUL_PARAMETERS)
+{
+  // [row][k] or [panel][k][row], and what the last vector spills.
+  __local float a_tile[TILE_ROWS * DEPTH + VECTOR] __attribute__((aligned(64)));
+  __local vec_t b_tile[TILE_COLUMNS / VECTOR * DEPTH];       // [panel][k][vector]
+  __local vec_t sums[TILE_ROWS * (TILE_COLUMNS / VECTOR)];   // [panel][row][vector]
+
+  WIDE_VECTORS();
+  const place_t place = find_place(TILE_ROWS, TILE_COLUMNS, rows, columns, depth, split_depth, splits);
+  const uint tile_rows = min((uint)TILE_ROWS, rows - place.first_row);
+  const uint tile_columns = min((uint)TILE_COLUMNS, columns - place.first_column);
+  const ulong a_first = a_offset + place.entry * a_batch_stride + place.first_row * (TRANSPOSE_A ? 1 : a_row_stride);
+  const ulong b_first = b_offset + place.entry * b_batch_stride + place.first_column * (TRANSPOSE_B ? b_row_stride : 1);
+
+  for (uint k = place.first_depth; k < place.end_depth; k += DEPTH) {
+    const uint count = min((uint)DEPTH, place.end_depth - k);
+#if TRANSPOSE_A
+    copy_panels(a_tile, MICRO_ROWS, a, a_first + k * a_row_stride, a_row_stride, tile_rows, count);
+#else
+    copy_rows(a_tile, a, a_first + k, a_row_stride, tile_rows, count);
+#endif
+#if TRANSPOSE_B
+    transpose_panels((__local float *)b_tile, b, b_first + k, b_row_stride, tile_columns, count);
+#else
+    copy_panels((__local float *)b_tile, PANEL, b, b_first + k * b_row_stride, b_row_stride, tile_columns, count);
+#endif
+    for (uint q = 0; q * PANEL < tile_columns; ++q)
+      for (uint r = 0; r < tile_rows; r += MICRO_ROWS)
+        multiply(sums + (q * TILE_ROWS + r) * COLUMNS, a_tile + r * DEPTH, b_tile + q * DEPTH * COLUMNS, count,
+                 k == place.first_depth);
+  }
+
+  for (uint q = 0; q * PANEL < tile_columns; ++q)
+    for (uint r = 0; r < tile_rows; ++r) {
+      __local const float *row_sums = (__local const float *)(sums + (q * TILE_ROWS + r) * COLUMNS);
+      const ulong row = place.first_row + r;
+      const uint first = place.first_column + q * PANEL;
+      const uint count = min((uint)PANEL, columns - first);
+      if (parts) {
+        __global float *target = parts + ((place.split * (ulong)batch + place.entry) * rows + row) * columns + first;
+        for (uint i = 0; i < count; ++i)
+          target[i] = row_sums[i];
+        continue;
+      }
+      const ulong start = c_offset + place.entry * c_batch_stride + row * c_row_stride + first;
+      uint i = 0;
+      for (; i + VECTOR <= count; i += VECTOR) {
+        vec_t x = alpha * LOAD(0, row_sums + i);
+        if (beta != 0.0f)
+          x += beta * load_outputs(c, start + i);
+        if (bias)
+          x += load_elements(bias, bias_offset + first + i);
+        store_outputs(c, start + i, x);
+      }
+      for (; i < count; ++i)
+        store_output(c, start + i, FINISHED(row_sums[i], start + i, first + i));
+    }
+}

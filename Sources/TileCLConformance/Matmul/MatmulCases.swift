@@ -1,0 +1,96 @@
+import TileCL
+
+/// Checks of matrix products.
+public enum MatmulCases {
+  public static let all: [ConformanceCase] = products + options + [infinities, rerun, unreadDestination]
+
+  /// Every dtype and every side transposed or not, at sizes that fill no tile, then single rows and columns.
+  private static let products: [ConformanceCase] = {
+    let sizes = [(1, 1, 1), (3, 5, 2), (17, 31, 33), (33, 16, 70), (127, 129, 65), (200, 97, 257)]
+    var cases: [ConformanceCase] = []
+    for dtype in DType.floatingPointCases {
+      for (transposeA, transposeB) in [(false, false), (false, true), (true, false), (true, true)] {
+        for (rows, columns, depth) in sizes {
+          let trial = MatmulTrial(
+            rows: rows, columns: columns, depth: depth, transposeA: transposeA, transposeB: transposeB,
+            seed: UInt64(100 + cases.count))
+          cases.append(trial.conformance(dtype, isSmall: rows * columns * depth <= 40_000))
+        }
+      }
+    }
+    for (rows, columns, depth) in [(1, 300, 513), (300, 1, 513), (2, 64, 1000), (1, 1, 4099)] {
+      for transposeB in [false, true] {
+        let trial = MatmulTrial(rows: rows, columns: columns, depth: depth, transposeB: transposeB, seed: 77)
+        cases.append(trial.conformance(.float32, isSmall: false))
+      }
+    }
+    return cases
+  }()
+
+  /// Factors, biases, batches, results of another type, views, and depths that several work-groups share.
+  private static let options: [ConformanceCase] = DType.floatingPointCases.flatMap { dtype in
+    [
+      MatmulTrial(rows: 19, columns: 37, depth: 41, alpha: 0.5, beta: -2, seed: 2),
+      MatmulTrial(rows: 21, columns: 35, depth: 18, transposeB: true, alpha: 3, hasBias: true, seed: 3),
+      MatmulTrial(rows: 9, columns: 65, depth: 30, transposeA: true, beta: 1, hasBias: true, isSingle: true, seed: 4),
+      MatmulTrial(rows: 10, columns: 12, depth: 14, batch: 5, hasBias: true, seed: 5),
+      MatmulTrial(rows: 35, columns: 34, depth: 33, batch: 3, transposeA: true, transposeB: true, beta: 0.25, seed: 6),
+      MatmulTrial(rows: 18, columns: 20, depth: 22, isSingle: true, seed: 7),
+      MatmulTrial(rows: 13, columns: 29, depth: 47, transposeB: true, beta: 1, areViews: true, seed: 8),
+      MatmulTrial(
+        rows: 40, columns: 11, depth: 23, batch: 2, transposeA: true, hasBias: true, isSingle: true, areViews: true,
+        seed: 9),
+      MatmulTrial(rows: 5, columns: 7, depth: 700, transposeA: true, alpha: 2, beta: 1, hasBias: true, seed: 10),
+      MatmulTrial(rows: 6, columns: 17, depth: 5000, batch: 2, transposeA: true, isSingle: true, seed: 11),
+    ].map { $0.conformance(dtype, isSmall: $0.depth <= 1000) }
+  }
+
+  /// An infinite or NaN element reaches exactly the sums it takes part in.
+  private static let infinities = ConformanceCase(operation: .matmul, name: "infinities", isSmall: true) { engine in
+    var values = SeededValues(seed: 12)
+    var a = values.normals(20 * 30, as: Float.self)
+    var b = values.normals(30 * 25, as: Float.self)
+    a[3 * 30 + 29] = .infinity
+    a[19 * 30] = .nan
+    b[7 * 25 + 24] = -.infinity
+    let problem = try MatmulDescriptor(rows: 20, columns: 25, depth: 30)
+    let candidate = try engine.makePlan(problem).run(
+      engine.tensor(a, shape: [20, 30]), engine.tensor(b, shape: [30, 25]))
+    let oracle = try Reference.matmul(problem, a: a, b: b)
+    return [
+      Comparison.floating(
+        "product", candidate: try candidate.array(), oracle: oracle, baseline: oracle.map { Float($0) },
+        dtype: .float32)
+    ]
+  }
+
+  private static let rerun = ConformanceCase(operation: .matmul, name: "rerun", isSmall: true) { engine in
+    var comparisons: [Comparison] = []
+    for (rows, columns, depth) in [(65, 33, 40), (4, 6, 900)] {
+      var values = SeededValues(seed: 13)
+      let a = try engine.tensor(values.normals(depth * rows, as: Float.self), shape: [depth, rows])
+      let b = try engine.tensor(values.normals(depth * columns, as: Float.self), shape: [depth, columns])
+      let plan = try engine.makePlan(
+        MatmulDescriptor(rows: rows, columns: columns, depth: depth, transposeA: true))
+      let first = try plan.run(a, b).array().map(\.bitPattern)
+      for run in 1...2 {
+        comparisons.append(
+          .exact("run \(run)", candidate: try plan.run(a, b).array().map(\.bitPattern), expected: first))
+      }
+    }
+    return comparisons
+  }
+
+  /// With a beta of 0, what C held is not read: NaN there must not reach the result.
+  private static let unreadDestination = ConformanceCase(
+    operation: .matmul, name: "unread-destination", isSmall: true
+  ) { engine in
+    let plan = try engine.makePlan(MatmulDescriptor(rows: 5, columns: 9, depth: 3))
+    let a = try engine.tensor((0..<15).map { Float($0) }, shape: [5, 3])
+    let b = try engine.tensor((0..<27).map { Float($0) }, shape: [3, 9])
+    let c = try engine.tensor([Float](repeating: .nan, count: 45), shape: [5, 9])
+    return [
+      .exact("product", candidate: try plan.run(a, b, into: c).array(), expected: try plan.run(a, b).array())
+    ]
+  }
+}
