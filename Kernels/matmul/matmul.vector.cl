@@ -11,7 +11,7 @@
 // squares of vectors.
 //
 // Local memory, in floats (see the declarations): TILE_ROWS * DEPTH, TILE_COLUMNS * DEPTH, TILE_ROWS * TILE_COLUMNS,
-// and a vector.
+// and with TRANSPOSE_A a vector for each panel.
 //
 // Tunables: VECTOR (4, 8 or 16), MICRO_ROWS, TILE_ROWS, TILE_COLUMNS, DEPTH.
 //
@@ -41,6 +41,8 @@
 // The distance between elements of A's tile in neighbouring rows of a panel, and along the depth.
 #define ROW_STEP (TRANSPOSE_A ? 1 : DEPTH)
 #define DEPTH_STEP (TRANSPOSE_A ? MICRO_ROWS : 1)
+// The distance between panels of A's tile, with a gap behind each if they are such.
+#define PANEL_PITCH (MICRO_ROWS * DEPTH + (TRANSPOSE_A ? VECTOR : 0))
 
 // Copies `rows` rows of `count` elements to tile[row][DEPTH], with zeros up to a multiple of MICRO_ROWS rows.
 INLINE void copy_rows(__local float *tile, __global const storage_t *source, const ulong from, const ulong stride,
@@ -51,17 +53,19 @@ INLINE void copy_rows(__local float *tile, __global const storage_t *source, con
       STORE(r < rows ? load_some(source, from + r * stride + k, count - k) : (vec_t)(0.0f), 0, tile + r * DEPTH + k);
 }
 
-// Copies `count` rows of the depth, each of `width` elements, to panels of `panel` elements, tile[panel][k][element].
-// A vector may reach beyond its panel's row: what it spills is written again with the next, in rising order.
-INLINE void copy_panels(__local float *tile, const uint panel, __global const storage_t *source, const ulong from,
-                        const ulong stride, const uint width, const uint count)
+// Copies `count` rows of the depth, each of `width` elements, to panels of `panel` elements, tile[panel][k][element],
+// `pitch` apart. Rows are read as they lie. A vector may reach beyond its panel's row: what it spills is written again
+// with the next row, or lies in the gap behind the panel.
+INLINE void copy_panels(__local float *tile, const uint panel, const uint pitch, __global const storage_t *source,
+                        const ulong from, const ulong stride, const uint width, const uint count)
 {
-  for (uint p = 0; p * panel < width; ++p)
-    for (uint k = 0; k < count; ++k)
+  for (uint k = 0; k < count; ++k)
+    for (uint p = 0; p * panel < width; ++p)
+#pragma unroll
       for (uint i = 0; i < panel; i += VECTOR) {
         const uint first = p * panel + i;
         STORE(load_some(source, from + k * stride + first, first < width ? width - first : 0), 0,
-              tile + (p * DEPTH + k) * panel + i);
+              tile + p * pitch + k * panel + i);
       }
 }
 
@@ -95,7 +99,7 @@ INLINE void multiply(__local vec_t *sums, __local const float *a, __local const 
     for (int v = 0; v < COLUMNS; ++v)
       x[i][v] = begins ? (vec_t)(0.0f) : sums[i * COLUMNS + v];
 #pragma unroll 4
-  for (uint k = 0; k < count; ++k) {
+  for (ulong k = 0; k < count; ++k) {
     vec_t columns[COLUMNS];
 #pragma unroll
     for (int v = 0; v < COLUMNS; ++v)
@@ -118,8 +122,8 @@ INLINE void multiply(__local vec_t *sums, __local const float *a, __local const 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void tilecl_matmul(MATMUL_PARAMETERS)
 {
-  // [row][k] or [panel][k][row], and what the last vector spills.
-  __local float a_tile[TILE_ROWS * DEPTH + VECTOR] __attribute__((aligned(64)));
+  // [row][k] or [panel][k][row].
+  __local float a_tile[TILE_ROWS / MICRO_ROWS * PANEL_PITCH] __attribute__((aligned(64)));
   __local vec_t b_tile[TILE_COLUMNS / VECTOR * DEPTH];       // [panel][k][vector]
   __local vec_t sums[TILE_ROWS * (TILE_COLUMNS / VECTOR)];   // [panel][row][vector]
 
@@ -133,19 +137,20 @@ void tilecl_matmul(MATMUL_PARAMETERS)
   for (uint k = place.first_depth; k < place.end_depth; k += DEPTH) {
     const uint count = min((uint)DEPTH, place.end_depth - k);
 #if TRANSPOSE_A
-    copy_panels(a_tile, MICRO_ROWS, a, a_first + k * a_row_stride, a_row_stride, tile_rows, count);
+    copy_panels(a_tile, MICRO_ROWS, PANEL_PITCH, a, a_first + k * a_row_stride, a_row_stride, tile_rows, count);
 #else
     copy_rows(a_tile, a, a_first + k, a_row_stride, tile_rows, count);
 #endif
 #if TRANSPOSE_B
     transpose_panels((__local float *)b_tile, b, b_first + k, b_row_stride, tile_columns, count);
 #else
-    copy_panels((__local float *)b_tile, PANEL, b, b_first + k * b_row_stride, b_row_stride, tile_columns, count);
+    copy_panels((__local float *)b_tile, PANEL, PANEL * DEPTH, b, b_first + k * b_row_stride, b_row_stride,
+                tile_columns, count);
 #endif
     for (uint q = 0; q * PANEL < tile_columns; ++q)
       for (uint r = 0; r < tile_rows; r += MICRO_ROWS)
-        multiply(sums + (q * TILE_ROWS + r) * COLUMNS, a_tile + r * DEPTH, b_tile + q * DEPTH * COLUMNS, count,
-                 k == place.first_depth);
+        multiply(sums + (q * TILE_ROWS + r) * COLUMNS, a_tile + r / MICRO_ROWS * PANEL_PITCH,
+                 b_tile + q * DEPTH * COLUMNS, count, k == place.first_depth);
   }
 
   for (uint q = 0; q * PANEL < tile_columns; ++q)

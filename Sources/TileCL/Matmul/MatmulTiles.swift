@@ -33,7 +33,7 @@ extension MatmulTiles {
     let usedRows = min(rows, problem.rows.roundedUp(toMultipleOf: unit.rows))
     let usedColumns = min(columns, problem.columns.roundedUp(toMultipleOf: unit.columns))
     let step = Double(usedRows * usedColumns) + Self.copyCost * Double(usedRows + usedColumns)
-    return Double(rounds) * Double(split.depth) * step
+    return Double(rounds) * Double(min(split.depth, problem.depth)) * step
   }
 
   private static var copyCost: Double { 8 }

@@ -33,7 +33,10 @@ package struct MatmulVectorTiles: MatmulTiles {
 
   package var unit: (rows: Int, columns: Int) { (microRows, 2 * vector) }
 
-  package var localByteCount: Int { 4 * (rows * depth + columns * depth + rows * columns + vector) }
+  /// With A transposed; else there are no gaps behind its panels.
+  package var localByteCount: Int {
+    4 * (rows * depth + columns * depth + rows * columns + rows / microRows * vector)
+  }
 
   package var defines: [String: Int] {
     ["VECTOR": vector, "MICRO_ROWS": microRows, "TILE_ROWS": rows, "TILE_COLUMNS": columns, "DEPTH": depth]

@@ -5,7 +5,8 @@ package import TileCLRuntime
 ///
 /// Element [i, j, ...] stands at `offset + i * strides[0] + j * strides[1] + ...`, counted in elements. A fresh tensor
 /// is row-major: the last axis is contiguous. Views share memory with what they were taken from. A tensor's values do
-/// not change once an operation has filled it.
+/// not change once an operation has filled it, unless a call is told to write it, by `into:` or as the state of an
+/// ``AdamWPlan``.
 public struct Tensor<Element: TensorElement>: Sendable {
   /// Where the tensor lives.
   public let engine: Engine
