@@ -1,11 +1,12 @@
-// Matrix product for NVIDIA Hopper, fp16 or bf16 with fp32 sums: C = alpha A B^T, and with BETA, + beta C.
+// Matrix product for NVIDIA Hopper, fp16 or bf16 with fp32 sums.
 //
-//   C[m, n] = alpha sum_k A[m, k] B[n, k] + beta C[m, n]
+//   C[m, n] = alpha sum_k A[m, k] B[n, k] + beta C[m, n] + bias[n]      with BETA, with BIAS
 //
 // A is [M, K] with K contiguous, or with A_TRANSPOSED [K, M] with M contiguous; B is [N, K], or with B_TRANSPOSED
 // [K, N]; C is [M, N] with N contiguous, rounded once. Distances between rows of A and B are any multiples of 16 bytes,
 // as are addresses; M, N and K are arbitrary. A, B and C go through tensor maps (tilecl_product_maps). Tensor stores
-// write whole chunks of 16 bytes, past an end that is not one, so C of other rows is written by work-items (DIRECT).
+// write whole chunks of 16 bytes, past an end that is not one, so C of other rows is written by work-items (DIRECT), as
+// is C of another type than A and B (OUTPUT).
 //
 // hopper/products.hopper.clh has the main loop. Sums leave by way of local memory, 64 x 64 of a warpgroup at a time:
 // while it writes one such piece, tensor stores take the one before to memory, and the other warpgroups and the copies
@@ -22,19 +23,26 @@
 // Preconditions: M, N, K in 1 ... 2^30, raster_rows at least 1; unless DIRECT, address and distance of the rows of C
 // and their own bytes are multiples of 16.
 //
-// Program parts: common/storage.clh, hopper/instructions.hopper.clh, hopper/products.hopper.clh, this file.
+// Program parts: common/storage.clh, common/vectors.clh, common/output.clh, hopper/instructions.hopper.clh,
+// hopper/products.hopper.clh, this file.
 //
+// Needs: ../common/vectors.clh
+// Needs: ../common/output.clh
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: ../hopper/products.hopper.clh
 // Check: -D BETA=1 -D STAGES=3 -D STAGING_BYTES=32768
 // Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D STAGES=4 -D SELF_FED=1
 // Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=200 -D STAGES=3 -D BETA=1
-// Check: -D DIRECT=1 -D STAGES=3 -D BETA=1
+// Check: -D DIRECT=1 -D STAGES=3 -D BETA=1 -D BIAS=1
+// Check: -D DIRECT=1 -D OUTPUT=0
 
 // Pieces of 64 x 64 outputs in local memory for each computing warpgroup.
 #define STAGING (STAGING_BYTES / (CONSUMERS * BLOCK_BYTES))
 #ifndef BETA  // whether what C holds takes part
 #define BETA 0
+#endif
+#ifndef BIAS  // whether each column has a number of its own
+#define BIAS 0
 #endif
 #ifndef DIRECT  // whether work-items write C themselves
 #define DIRECT 0
@@ -48,31 +56,53 @@
 #if BETA
 #define BETA_PARAMETER , const float beta
 #define BETA_ARGUMENT , beta
-#define OLD_PARAMETERS , __global const storage_t *old, const bool has_low, const bool has_high, const float beta
-#define OLD(r, across) , at[r] + (across), has_rows[r] && (across) < left, has_rows[r] && (across) + 1 < left, beta
 #else
 #define BETA_PARAMETER
 #define BETA_ARGUMENT
-#define OLD_PARAMETERS
-#define OLD(r, across)
+#endif
+#if BIAS
+#define BIAS_PARAMETERS , __global const storage_t *bias, const ulong bias_offset
+#define BIAS_PARAMETER , __global const storage_t *bias
+#define BIAS_NAME , bias
+#define BIAS_ARGUMENT , bias + bias_offset
+#else
+#define BIAS_PARAMETERS
+#define BIAS_PARAMETER
+#define BIAS_NAME
+#define BIAS_ARGUMENT
 #endif
 
-// Two neighbours of C, which `old` points to; those beyond its end are not read.
-static inline uint result(const float low, const float high, const float alpha OLD_PARAMETERS)
+// Two neighbours in a row of C: where they are, and how many of them there are, which are all that is read.
+typedef struct {
+  __global output_t *at;
+  int column;
+  int count;
+} neighbours_t;
+
+static inline float2 finished(const float2 sums, const neighbours_t place,
+                              const float alpha BETA_PARAMETER BIAS_PARAMETER)
 {
+  float2 results = alpha * sums;
 #if BETA
-  const float old_low = has_low ? load_storage(old, 0) : 0.0f;
-  const float old_high = has_high ? load_storage(old, 1) : 0.0f;
-  return packed(fma(alpha, low, beta * old_low), fma(alpha, high, beta * old_high));
-#else
-  return packed(alpha * low, alpha * high);
+  if (place.count > 0)
+    results.x = fma(beta, load_output(place.at, 0), results.x);
+  if (place.count > 1)
+    results.y = fma(beta, load_output(place.at, 1), results.y);
 #endif
+#if BIAS
+  if (place.count > 0)
+    results.x += load_storage(bias, place.column);
+  if (place.count > 1)
+    results.y += load_storage(bias, place.column + 1);
+#endif
+  return results;
 }
 
 // Takes the sums of a warpgroup's rows, from `row` on, to memory.
 static inline void store_sums(const uint base, const int slot, const int warpgroup, float sums[ROW_BLOCKS][SUMS],
-                              const ulong c_map, __global storage_t *c, const ulong c_stride, const int row,
-                              const int column, const int rows, const int columns, const float alpha BETA_PARAMETER)
+                              const ulong c_map, __global output_t *c, const ulong c_stride, const int row,
+                              const int column, const int rows, const int columns,
+                              const float alpha BETA_PARAMETER BIAS_PARAMETER)
 {
   const int item = (int)get_local_id(0) & 127;
   const int own_row = item / 32 * 16 + item % 32 / 4;
@@ -80,33 +110,27 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
                                   : base + slot * STAGE_BYTES + warpgroup * PIECES * BLOCK_BYTES;
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; ++i) {
-#if BETA || FIRST_DIRECT < TILE_COLUMNS / 8
     const int first_row = row + 64 * i + own_row;
-    const int own_column = 2 * (item % 4);
-    const int left = columns - column - own_column;
-    const bool has_rows[2] = {first_row < rows, first_row + 8 < rows};
-    __global storage_t *const first = c + (ulong)first_row * c_stride + column + own_column;
-    __global storage_t *const at[2] = {first, first + 8 * c_stride};
-#endif
-#if FIRST_DIRECT < TILE_COLUMNS / 8
+    const int first_column = column + 2 * (item % 4);
+    __global output_t *const first = c + (ulong)first_row * c_stride + first_column;
+// Accumulators 4 j + 2 r and the next one, of row r of two, as they are to be in C.
+#define NEIGHBOURS(j, r)                                                                        \
+  {first + (ulong)(8 * (r)) * c_stride + 8 * (j), first_column + 8 * (j),                       \
+   first_row + 8 * (r) < rows ? clamp(columns - first_column - 8 * (j), 0, 2) : 0}
+#define FINISHED(j, r, place)                                                                   \
+  finished((float2)(sums[i][4 * (j) + 2 * (r)], sums[i][4 * (j) + 2 * (r) + 1]), place,          \
+           alpha BETA_ARGUMENT BIAS_NAME)
 #pragma unroll
     for (int j = FIRST_DIRECT; j < TILE_COLUMNS / 8; ++j)
 #pragma unroll
       for (int r = 0; r < 2; ++r) {
-        const bool has_low = has_rows[r] && 8 * j < left;
-        const bool has_high = has_rows[r] && 8 * j + 1 < left;
-        const uint both = result(sums[i][4 * j + 2 * r], sums[i][4 * j + 2 * r + 1], alpha OLD(r, 8 * j));
-        if (!DIRECT && has_high) {
-          *(__global uint *)(at[r] + 8 * j) = both;
-        } else {
-          __global ushort *const words = (__global ushort *)(at[r] + 8 * j);
-          if (has_low)
-            words[0] = (ushort)(both & 0xffff);
-          if (has_high)
-            words[1] = (ushort)(both >> 16);
-        }
+        const neighbours_t place = NEIGHBOURS(j, r);
+        const float2 both = FINISHED(j, r, place);
+        if (place.count > 0)
+          store_output(place.at, 0, both.x);
+        if (place.count > 1)
+          store_output(place.at, 1, both.y);
       }
-#endif
 #pragma unroll
     for (int g = 0; g < FIRST_DIRECT / 8; ++g) {
       const uint piece = pieces + (i * (TILE_COLUMNS / 64) + g) % PIECES * BLOCK_BYTES;
@@ -116,12 +140,13 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
         WAIT_STORES_READ_BUT(PIECES - 1);
       MEET(1 + warpgroup, 128);
 #pragma unroll
-      for (int j = 0; j < 8; ++j) {
-        const float *own = sums[i] + 32 * g + 4 * j;
-        const uint chunk = place ^ (uint)(j << 4);
-        store_local(chunk, result(own[0], own[1], alpha OLD(0, 64 * g + 8 * j)));
-        store_local(chunk + 8 * 128, result(own[2], own[3], alpha OLD(1, 64 * g + 8 * j)));
-      }
+      for (int j = 0; j < 8; ++j)
+#pragma unroll
+        for (int r = 0; r < 2; ++r) {
+          const neighbours_t at = NEIGHBOURS(8 * g + j, r);
+          const float2 both = FINISHED(8 * g + j, r, at);
+          store_local((place ^ (uint)(j << 4)) + r * (8 * 128), packed(both.x, both.y));
+        }
       FENCE_ASYNC();
       MEET(1 + warpgroup, 128);
       if (item == 0)
@@ -132,8 +157,8 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
 
 __kernel __attribute__((reqd_work_group_size(WORK_ITEMS, 1, 1)))
 void tilecl_matmul_hopper(
-    __global const uchar *maps, __global storage_t *c, const ulong c_offset, const ulong c_stride, const int rows,
-    const int columns, const int depth, const int raster_rows, const float alpha BETA_PARAMETER)
+    __global const uchar *maps, __global output_t *c, const ulong c_offset, const ulong c_stride, const int rows,
+    const int columns, const int depth, const int raster_rows, const float alpha BETA_PARAMETER BIAS_PARAMETERS)
 {
   GROUPS_AT_ONCE(1);
   __local uchar memory[LOCAL_BYTES] __attribute__((aligned(1024)));
@@ -171,7 +196,7 @@ void tilecl_matmul_hopper(
         release_stage(base, slot, &next, &work);
       const item_t item = item_of(number, &work);
       store_sums(base, slot, warpgroup, sums, c_map, c + c_offset, c_stride, item.row + warpgroup * OWN_ROWS,
-                 (int)item.column, rows, columns, alpha BETA_ARGUMENT);
+                 (int)item.column, rows, columns, alpha BETA_ARGUMENT BIAS_ARGUMENT);
       if (STAGING == 0) {
         if (thread % 128 == 0)
           WAIT_STORES_READ();

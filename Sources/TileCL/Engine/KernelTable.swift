@@ -178,6 +178,12 @@ public enum KernelTable {
       operation: .quantizedMatmul, name: portableName, file: "quantized_matmul/quantized_matmul.cl",
       requirement: .none),
     KernelVariant(
+      operation: .matmul, name: "hopper",
+      headers: [
+        "common/vectors.clh", "common/output.clh", "hopper/instructions.hopper.clh", "hopper/products.hopper.clh",
+      ], file: "matmul/matmul.hopper.cl", requirement: .wgmma, scope: MatmulHopperLaunch.scope,
+      tunings: MatmulHopperTiles.tunings.map(\.name)),
+    KernelVariant(
       operation: .matmul, name: "avx512", headers: ["x86/vectors.avx512.clh"] + matmulHeaders,
       file: "matmul/matmul.vector.cl", requirement: .avx512, tunings: MatmulVectorTiles.wideTunings.map(\.name)),
     KernelVariant(

@@ -2,7 +2,7 @@ import TileCL
 
 /// Checks of matrix products.
 public enum MatmulCases {
-  public static let all: [ConformanceCase] = products + options + [infinities, rerun, unreadDestination]
+  public static let all: [ConformanceCase] = products + options + alignedRows + [infinities, rerun, unreadDestination]
 
   /// Every dtype and every side transposed or not, at sizes that fill no tile, then single rows and columns.
   private static let products: [ConformanceCase] = {
@@ -43,6 +43,22 @@ public enum MatmulCases {
       MatmulTrial(rows: 5, columns: 7, depth: 700, transposeA: true, alpha: 2, beta: 1, hasBias: true, seed: 10),
       MatmulTrial(rows: 6, columns: 17, depth: 5000, batch: 2, transposeA: true, isSingle: true, seed: 11),
     ].map { $0.conformance(dtype, isSmall: $0.depth <= 1000) }
+  }
+
+  /// Rows that copies of 16 bytes reach, as kernels for matrix units want them, at sizes that fill no tile.
+  private static let alignedRows: [ConformanceCase] = [DType.float16, .bfloat16].flatMap { dtype in
+    [
+      MatmulTrial(rows: 264, columns: 328, depth: 200, seed: 20),
+      MatmulTrial(rows: 200, columns: 264, depth: 520, transposeB: true, seed: 21),
+      MatmulTrial(rows: 136, columns: 72, depth: 71, transposeA: true, seed: 22),
+      MatmulTrial(rows: 328, columns: 129, depth: 136, transposeA: true, transposeB: true, seed: 23),
+      MatmulTrial(rows: 65, columns: 257, depth: 72, transposeB: true, alpha: -1.5, beta: 2, hasBias: true, seed: 24),
+      MatmulTrial(rows: 130, columns: 192, depth: 64, alpha: 2, beta: 1, seed: 25),
+      MatmulTrial(rows: 72, columns: 208, depth: 128, transposeB: true, hasBias: true, isSingle: true, seed: 26),
+      MatmulTrial(rows: 144, columns: 64, depth: 40, batch: 3, transposeA: true, beta: -1, isSingle: true, seed: 27),
+      MatmulTrial(rows: 128, columns: 256, depth: 8, batch: 2, transposeB: true, areViews: true, seed: 28),
+      MatmulTrial(rows: 1, columns: 512, depth: 104, transposeB: true, seed: 29),
+    ].map { $0.conformance(dtype, isSmall: false) }
   }
 
   /// An infinite or NaN element reaches exactly the sums it takes part in.
