@@ -60,7 +60,14 @@ public struct AdamWPlan: Sendable {
 
   /// Takes one step, in place, and writes the new parameter to a copy in another type.
   ///
-  /// - Parameter copy: Of the problem's shape, contiguous.
+  /// - Parameters:
+  ///   - state: The parameter and its moments, which change.
+  ///   - gradient: Of the problem's shape, contiguous.
+  ///   - step: t, the number of the step, from 1 on.
+  ///   - learningRate: The rate of this step.
+  ///   - gradientScale: A factor of the gradient.
+  ///   - clip: A further factor, in the device's memory.
+  ///   - copy: Of the problem's shape, contiguous.
   /// - Throws: As ``run(_:gradient:step:learningRate:gradientScale:clip:)``.
   public func run<Gradient: FloatingPointElement, Copy: FloatingPointElement>(
     _ state: AdamWState, gradient: Tensor<Gradient>, step: Int, learningRate: Double, gradientScale: Float = 1,

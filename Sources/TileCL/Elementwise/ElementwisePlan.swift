@@ -49,7 +49,10 @@ public struct ElementwisePlan: Sendable {
 
   /// Computes a new tensor of a type of its own.
   ///
-  /// - Parameter type: The Swift type of ``ElementwiseDescriptor/outputDType``.
+  /// - Parameters:
+  ///   - x: Of the problem's shape.
+  ///   - z: Of the problem's shape, for functions of two tensors.
+  ///   - type: The Swift type of ``ElementwiseDescriptor/outputDType``.
   /// - Throws: As ``run(_:_:)``.
   public func run<Element: FloatingPointElement, Output: FloatingPointElement>(
     _ x: Tensor<Element>, _ z: Tensor<Output>? = nil, as type: Output.Type
@@ -59,8 +62,11 @@ public struct ElementwisePlan: Sendable {
 
   /// Computes into a tensor that there is.
   ///
-  /// - Parameter y: Of the problem's shape, a view if wanted. It may be x or z, and else shares memory with neither;
-  ///   other threads must leave it alone until the run is enqueued.
+  /// - Parameters:
+  ///   - x: Of the problem's shape.
+  ///   - z: Of the problem's shape, for functions of two tensors.
+  ///   - y: Of the problem's shape, a view if wanted. It may be x or z, and else shares memory with neither; other
+  ///     threads must leave it alone until the run is enqueued.
   /// - Returns: `y`.
   /// - Throws: As ``run(_:_:)``.
   @discardableResult

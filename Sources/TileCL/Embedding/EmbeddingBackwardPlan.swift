@@ -72,6 +72,8 @@ public struct EmbeddingBackwardPlan: Sendable {
   /// Sums into a tensor that there is.
   ///
   /// - Parameters:
+  ///   - tokens: `EmbeddingDescriptor.tokenShape`, contiguous, rows of the table.
+  ///   - outputGradient: The tokens' shape and D.
   ///   - gradient: [V, D], rows any distance apart. It shares memory with no operand.
   ///   - accumulates: Whether the sums are added to what `gradient` holds, as for a table that is the classifier too.
   /// - Returns: `gradient`.

@@ -54,7 +54,11 @@ public struct MatmulPlan: Sendable {
 
   /// Multiplies into a new tensor of a type of its own.
   ///
-  /// - Parameter type: The Swift type of ``MatmulDescriptor/outputDType``.
+  /// - Parameters:
+  ///   - a: `MatmulDescriptor.aShape`.
+  ///   - b: `MatmulDescriptor.bShape`.
+  ///   - bias: [N], for a problem with a bias.
+  ///   - type: The Swift type of ``MatmulDescriptor/outputDType``.
   /// - Throws: As ``run(_:_:bias:)``.
   public func run<Element: FloatingPointElement, Output: FloatingPointElement>(
     _ a: Tensor<Element>, _ b: Tensor<Element>, bias: Tensor<Element>? = nil, as type: Output.Type
@@ -69,8 +73,12 @@ public struct MatmulPlan: Sendable {
 
   /// Multiplies into a tensor that there is.
   ///
-  /// - Parameter c: `MatmulDescriptor.cShape`, a view if wanted; read before unless beta is 0. It may share memory
-  ///   with no operand, and other threads must leave it alone until the run is enqueued.
+  /// - Parameters:
+  ///   - a: `MatmulDescriptor.aShape`.
+  ///   - b: `MatmulDescriptor.bShape`.
+  ///   - bias: [N], for a problem with a bias.
+  ///   - c: `MatmulDescriptor.cShape`, a view if wanted; read before unless beta is 0. It may share memory with no
+  ///     operand, and other threads must leave it alone until the run is enqueued.
   /// - Returns: `c`.
   /// - Throws: As ``run(_:_:bias:)``.
   @discardableResult

@@ -62,6 +62,7 @@ public struct SwiGLUBackwardPlan: Sendable {
   ///
   /// - Parameters:
   ///   - gateUp: `SwiGLUDescriptor.pairedShape`, as in the forward pass.
+  ///   - outputGradient: The gradient of y.
   ///   - gradient: What to fill; a new tensor unless given. It may be `gateUp`.
   /// - Throws: As ``run(gate:up:outputGradient:into:)``.
   @discardableResult

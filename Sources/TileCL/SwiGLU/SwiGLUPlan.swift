@@ -55,7 +55,9 @@ public struct SwiGLUPlan: Sendable {
 
   /// Computes y from one tensor with the columns of gate, then those of up.
   ///
-  /// - Parameter gateUp: `SwiGLUDescriptor.pairedShape`.
+  /// - Parameters:
+  ///   - gateUp: `SwiGLUDescriptor.pairedShape`.
+  ///   - y: What to fill; a new tensor unless given. It shares no memory with `gateUp`, or is one of its halves.
   /// - Throws: As ``run(gate:up:into:)``.
   @discardableResult
   public func run<Element: FloatingPointElement>(
