@@ -97,8 +97,23 @@ static const unsigned char x86_vectors[] = {
 static const unsigned char x86_tiles[] = {
 #embed "x86/tiles.amx.clh"
 };
+static const unsigned char linear_cross_entropy_common[] = {
+#embed "linear_cross_entropy/common.clh"
+};
+static const unsigned char linear_cross_entropy_tiles[] = {
+#embed "linear_cross_entropy/tiles.clh"
+};
 static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.cl"
+};
+static const unsigned char linear_cross_entropy_steps[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_steps.cl"
+};
+static const unsigned char linear_cross_entropy_backward[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_backward.cl"
+};
+static const unsigned char linear_cross_entropy_gradient_steps[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_gradient_steps.cl"
 };
 static const unsigned char cross_entropy_hopper[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.hopper.cl"
@@ -211,7 +226,12 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("hopper/products.hopper.clh", hopper_products),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
+    FILE_ENTRY("linear_cross_entropy/common.clh", linear_cross_entropy_common),
+    FILE_ENTRY("linear_cross_entropy/tiles.clh", linear_cross_entropy_tiles),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_steps.cl", linear_cross_entropy_steps),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.cl", linear_cross_entropy_backward),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
     FILE_ENTRY("matmul/matmul.hopper.cl", matmul_matmul_hopper),
     FILE_ENTRY("matmul/tiles.clh", matmul_tiles),

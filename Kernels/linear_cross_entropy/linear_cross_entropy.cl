@@ -1,363 +1,283 @@
-// Linear cross-entropy, forward: the loss of a linear classifier without its N x V logits.
+// Linear cross-entropy, forward: what the loss of a linear classifier needs to know of its N x V logits, which never
+// leave registers or local memory.
 //
-//   z[n, v] = sum_d E[n, d] C[v, d]        LSE[n] = log sum_v exp z[n, v]        loss[n] = LSE[n] - z[n, target[n]]
+//   z[n, v] = softcap(scale (E[n] . C[v] + bias[v]))
 //
-// E is [N, D], C is [V, D], both of storage_t with D contiguous and any distance between rows; targets are int32 [N].
-// Products, sums and exponentials are fp32. Three kernels run one after the other on one queue:
+// E is [N, D], C is [V, D], both of storage_t with D contiguous and any distance between rows; C may be quantized (see
+// common.clh). A work-group takes TILE_COLUMNS tokens and one of the splits of the vocabulary, which it walks over in
+// tiles of TILE_ROWS classes. A tile's products are summed up (see tiles.clh), become logits and enter each token's
+// running statistics, whose lanes run along tokens. At the end the group writes each of them to
+// partials[plane][split][n], fp32 (linear_cross_entropy_steps.cl says how they go on):
 //
-//   tilecl_linear_cross_entropy_partials   grid (row tiles, splits). A work-group walks its share of the vocabulary
-//       tile by tile; per tile, a matrix product through local memory leaves TILE_ROWS x TILE_COLUMNS logits in
-//       registers, which at once enter each work-item's running maximum and sum of exponentials. Neither logits nor
-//       locks touch global memory: a group writes one (maximum, sum, target's logit) a row to
-//       partials[part][split][n], part = 0, 1, 2.
-//   tilecl_linear_cross_entropy_combine    one work-item a token merges its splits in order: LSE[n] and loss[n].
-//   tilecl_linear_cross_entropy_reduce     one work-group checks every target and adds the losses up in a fixed order.
+//   0 maximum   max z                          PLANE_WEIGHTED   sum w z, w of the class
+//   1 sum       sum exp(z - maximum)           PLANE_SPREAD     sum exp(z - maximum) (z - maximum)
+//   2 target    z of targets[n], or -inf;      PLANE_ARGMAX     the lowest class of those with the largest z,
+//               of probabilities sum w q z                      an int's bits
+//   PLANE_MASS  sum w q
 //
-// Work-group of partials: GROUP_COLUMNS x GROUP_ROWS work-items. A work-item owns STEPS x ITEM_ROWS rows of the tile
-// and ITEM_VECTORS vectors of VECTOR_WIDTH columns. On a GPU, STEPS is 1 and the accumulators are registers; on a CPU
-// one work-item is the group, and STEPS register tiles share each column tile that was brought into local memory.
-// Local memory: max(TILE_ROWS * ROW_STRIDE + DEPTH * COLUMN_STRIDE, 3 * GROUP_COLUMNS * TILE_ROWS) floats.
+// With TARGETS_TOP planes 2 and PLANE_MASS are not written. With TILE_MAXIMA, tile_maxima[tile][n] takes the largest
+// logit of each tile, rounded up to the upper half of a float, where STORED is 0.
 //
-// The target's logit comes from the same accumulators as the sum, so a loss is negative at most by rounding of the
-// logarithm. Infinite logits follow the formula's limits: all -inf gives LSE -inf, any +inf gives LSE +inf. A token
-// whose target equals ignore_index has loss 0 and its LSE all the same.
+// Infinite logits follow the formula's limits: a maximum that is infinite leaves the sum relative to 0.
 //
-// Preconditions: N, V, D in 1...2^31 - 1; partials of 3 * splits * N floats; columns_per_split a multiple of
-// TILE_COLUMNS with splits * columns_per_split >= V.
+// Work-group: GROUP_COLUMNS x GROUP_ROWS work-items; groups: (ceil(N / TILE_COLUMNS), splits). Local memory, in floats:
+// LOCAL_FLOATS + GROUP_ROWS * TILE_COLUMNS.
+//
+// Preconditions: N, V, D in 1...2^31 - 1; columns_per_split a multiple of TILE_ROWS with splits * columns_per_split >=
+// V; targets are classes of this classifier or -1, rows of probabilities are in 0..<N or -1 for none.
+//
+// Needs: tiles.clh
+// Check: -D HAS_BIAS=1 -D SOFTCAP=1 -D HAS_ORDER=1 -D SMOOTHING=1 -D HAS_WEIGHTS=1
+// Check: -D SPREAD=1 -D ARGMAX=1 -D TILE_MAXIMA=1 -D SMOOTHING=1
+// Check: -D TARGETS=1 -D QUANTIZED=4 -D VECTOR=8 -D HAS_WEIGHTS=1
+// Check: -D TARGETS=2 -D QUANTIZED=8 -D SYMMETRIC=0 -D VECTOR=16 -D SPREAD=1
+// Check: -D GROUP_ITEMS=64 -D GROUP_ROWS=8 -D GROUP_COLUMNS=8 -D TILE_MAXIMA=1 -D ARGMAX=1 -D SPREAD=1 -D QUANTIZED=4
 
-#ifndef VECTOR_WIDTH
-#define VECTOR_WIDTH 4 // columns in one vector: 4, 8 or 16
+#ifndef TILE_MAXIMA
+#define TILE_MAXIMA 0
 #endif
-#ifndef ITEM_VECTORS
-#define ITEM_VECTORS 2 // vectors of columns of a work-item
+#ifndef PLANE_MASS
+#define PLANE_MASS 3
 #endif
-#ifndef ITEM_ROWS
-#define ITEM_ROWS 8 // rows of one register tile
+#ifndef PLANE_WEIGHTED
+#define PLANE_WEIGHTED 4
 #endif
-#ifndef STEPS
-#define STEPS 1 // register tiles of a work-item, one below the other
+#ifndef PLANE_SPREAD
+#define PLANE_SPREAD 5
 #endif
-#ifndef GROUP_COLUMNS
-#define GROUP_COLUMNS 16 // work-items along the vocabulary
-#endif
-#ifndef GROUP_ROWS
-#define GROUP_ROWS 16 // work-items along the tokens
-#endif
-#ifndef DEPTH
-#define DEPTH 16 // elements of D that are in local memory at a time, a multiple of 4
-#endif
-#ifndef REDUCE_ITEMS
-#define REDUCE_ITEMS 256 // work-items of the reduction, a power of two
+#ifndef PLANE_ARGMAX
+#define PLANE_ARGMAX 6
 #endif
 
-#define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
-typedef PASTE(float, VECTOR_WIDTH) vector_t;
-typedef PASTE(int, VECTOR_WIDTH) mask_t;
+// What becomes of the numbers of the items that share a token.
+#define MERGE_SUM 0
+#define MERGE_MAXIMUM 1
+#define MERGE_MINIMUM 2
 
-#define GROUP_ITEMS (GROUP_COLUMNS * GROUP_ROWS)
-#define TILE_ROWS (GROUP_ROWS * STEPS * ITEM_ROWS)
-#define COLUMN_VECTORS (GROUP_COLUMNS * ITEM_VECTORS)
-#define TILE_COLUMNS (COLUMN_VECTORS * VECTOR_WIDTH)
-// A pad of one vector keeps work-items that read neighbouring rows, or write neighbouring depths, off one memory bank.
-#define PAD (GROUP_ITEMS > 1 ? 1 : 0)
-#define ROW_STRIDE (DEPTH + 4 * PAD)
-#define VECTOR_STRIDE (COLUMN_VECTORS + PAD)
-#define COLUMN_STRIDE (VECTOR_STRIDE * VECTOR_WIDTH)
-#define TILE_FLOATS (TILE_ROWS * ROW_STRIDE + DEPTH * COLUMN_STRIDE)
-#define MERGE_FLOATS (3 * GROUP_COLUMNS * TILE_ROWS)
-#define LOCAL_FLOATS (TILE_FLOATS > MERGE_FLOATS ? TILE_FLOATS : MERGE_FLOATS)
-// Work-items that load one row of a tile together.
-#define LOADERS (GROUP_ITEMS < DEPTH ? GROUP_ITEMS : DEPTH)
-
-#if VECTOR_WIDTH == 4
-#define LANES (int4)(0, 1, 2, 3)
-#elif VECTOR_WIDTH == 8
-#define LANES (int8)(0, 1, 2, 3, 4, 5, 6, 7)
+// Merges a vector of each item over the rows of the group, in order, for the group's first row of items or all.
+INLINE vec_t merge_rows(__local vec_t *scratch, const int c, const vec_t x, const int kind)
+{
+#if GROUP_ROWS == 1
+  return x;
 #else
-#define LANES (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+  const int at = get_local_id(0) * OWN_VECTORS + c;
+  const int pitch = GROUP_COLUMNS * OWN_VECTORS;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  scratch[get_local_id(1) * pitch + at] = x;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  vec_t merged = scratch[at];
+  for (int row = 1; row < GROUP_ROWS; ++row) {
+    const vec_t y = scratch[row * pitch + at];
+    merged = kind == MERGE_SUM ? merged + y : kind == MERGE_MAXIMUM ? larger(merged, y) : merged < y ? merged : y;
+  }
+  return merged;
 #endif
-
-static inline float largest(vector_t v)
-{
-#if VECTOR_WIDTH == 16
-  const float8 w = fmax(v.lo, v.hi);
-  const float4 x = fmax(w.lo, w.hi);
-#elif VECTOR_WIDTH == 8
-  const float4 x = fmax(v.lo, v.hi);
-#else
-  const float4 x = v;
-#endif
-  const float2 y = fmax(x.lo, x.hi);
-  return fmax(y.x, y.y);
 }
 
-static inline float total(vector_t v)
+// Writes a vector of tokens' numbers, of which `count` are wanted.
+INLINE void write_tokens(__global float *target, const vec_t x, const int count)
 {
-#if VECTOR_WIDTH == 16
-  const float8 w = v.lo + v.hi;
-  const float4 x = w.lo + w.hi;
-#elif VECTOR_WIDTH == 8
-  const float4 x = v.lo + v.hi;
-#else
-  const float4 x = v;
-#endif
-  return dot(x, (float4)(1.0f));
-}
-
-// What exponents are taken relative to: the maximum, or 0 where inf - inf would make a NaN of a defined result.
-static inline float shift_of(float maximum)
-{
-  return isinf(maximum) ? 0.0f : maximum;
-}
-
-// Merges the sum of exponentials `sum2` relative to `maximum2` into (maximum, sum).
-static inline void merge(float *maximum, float *sum, float maximum2, float sum2)
-{
-  const float m = fmax(*maximum, maximum2);
-  const float shift = shift_of(m);
-  // A sum is relative to 0 where its maximum is infinite; an empty one is 0 and its factor exp(-inf) = 0 keeps it so.
-  const float shift1 = *maximum == INFINITY ? 0.0f : *maximum;
-  const float shift2 = maximum2 == INFINITY ? 0.0f : maximum2;
-  *sum = *sum * exp(shift1 - shift) + sum2 * exp(shift2 - shift);
-  *maximum = m;
-}
-
-// Brings `rows` rows of DEPTH elements, starting at element `depth`, from `source` into local memory as floats: row r,
-// element k to tile[r * row_stride + k * depth_stride]. Rows past the end repeat the last one, whose results nobody
-// uses; elements past `size` are 0, so that they add nothing to a sum.
-static inline void load_tile(
-    __local float *tile, uint row_stride, uint depth_stride, uint rows, __global const storage_t *source, ulong stride,
-    uint first, uint last, uint depth, uint size, uint item)
-{
-  const uint filled = min((uint)DEPTH, size - depth);
-  for (uint r = item / LOADERS; r < rows; r += GROUP_ITEMS / LOADERS) {
-    const size_t from = (size_t)min(first + r, last) * stride + depth;
-    __local float *to = tile + r * row_stride;
-    if (filled == DEPTH) {
-      for (uint k = item % LOADERS; k < DEPTH; k += LOADERS)
-        to[k * depth_stride] = load_storage(source, from + k);
-    } else {
-      for (uint k = item % LOADERS; k < DEPTH; k += LOADERS)
-        to[k * depth_stride] = k < filled ? load_storage(source, from + k) : 0.0f;
-    }
+  if (count >= VECTOR) {
+    STORE(x, 0, target);
+  } else {
+    float_lanes_t lanes;
+    lanes.vector = x;
+    for (int i = 0; i < count; ++i)
+      target[i] = lanes.lanes[i];
   }
 }
 
-__kernel __attribute__((reqd_work_group_size(GROUP_COLUMNS, GROUP_ROWS, 1))) void tilecl_linear_cross_entropy_partials(
-    __global const storage_t *embeddings, ulong embedding_offset, ulong embedding_stride,
-    __global const storage_t *classifier, ulong classifier_offset, ulong classifier_stride,
-    __global const int *targets, ulong target_offset, ulong target_stride,
-    uint tokens, uint vocabulary, uint hidden_size, uint columns_per_split, __global float *partials)
+INLINE ivec_t read_tokens(__global const int *source, const int count)
 {
-  __local vector_t memory[(LOCAL_FLOATS + VECTOR_WIDTH - 1) / VECTOR_WIDTH];
-  __local vector_t *column_tile = memory;
-  __local float *row_tile = (__local float *)(memory + DEPTH * VECTOR_STRIDE);
+  int_lanes_t lanes;
+  for (int i = 0; i < VECTOR; ++i)
+    lanes.lanes[i] = i < count ? source[i] : -1;
+  return lanes.vector;
+}
 
-  const uint group_column = get_local_id(0);
-  const uint group_row = get_local_id(1);
-  const uint item = group_row * GROUP_COLUMNS + group_column;
-  const uint first_row = get_group_id(0) * TILE_ROWS;
+__kernel __attribute__((reqd_work_group_size(GROUP_COLUMNS, GROUP_ROWS, 1)))
+void tilecl_linear_cross_entropy_partials(
+    __global const storage_t *embeddings, ulong embedding_offset, ulong embedding_stride, CLASSIFIER_PARAMETERS,
+    __global const storage_t *biases, ulong bias_offset, __global const float *weights, ulong weight_offset,
+    __global const int *targets,
+    __global const storage_t *probabilities, ulong probability_offset, ulong probability_stride, uint tokens,
+    uint vocabulary, uint hidden_size, uint columns_per_split, float scale, float softcap, __global float *partials,
+    __global ushort *tile_maxima)
+{
+  WIDE_VECTORS();
+  MEMORY(GROUP_ROWS * TILE_COLUMNS);
+  __local vec_t *scratch = memory + LOCAL_FLOATS / VECTOR;
+  SUMS(sums, 1);
+  const classifier_t classifier = CLASSIFIER;
+  const logits_t logits = {scale, softcap, 1.0f / softcap};
+  embeddings += embedding_offset;
+
+  const uint first_token = get_group_id(0) * TILE_COLUMNS;
   const uint split = get_group_id(1);
   // 2^31 - 1 columns and one tile more still fit 32 bits.
   const uint begin = split * columns_per_split;
   const uint end = min(begin + columns_per_split, vocabulary);
-  // Register tiles that hold a token, the same number for every work-item: a short batch skips the others.
-  const uint step_rows = GROUP_ROWS * ITEM_ROWS;
-  const uint steps = STEPS == 1 ? 1 : min((uint)STEPS, (tokens - first_row + step_rows - 1) / step_rows);
-  embeddings += embedding_offset;
-  classifier += classifier_offset;
-  targets += target_offset;
+  // Vectors that hold a token, the same for every item of a CPU; items of a GPU have all.
+  const int token_count = (int)min((uint)TILE_COLUMNS, tokens - first_token);
+  const int vectors = GROUP_ITEMS > 1 ? OWN_VECTORS : CEIL_DIV(token_count, VECTOR);
 
-  float maximum[STEPS * ITEM_ROWS], sum[STEPS * ITEM_ROWS], target_logit[STEPS * ITEM_ROWS];
-  for (uint r = 0; r < STEPS * ITEM_ROWS; ++r) {
-    maximum[r] = -INFINITY;
-    sum[r] = 0.0f;
-    target_logit[r] = -INFINITY;
+  vec_t maximum[OWN_VECTORS], sum[OWN_VECTORS], target[OWN_VECTORS], mass[OWN_VECTORS], weighted[OWN_VECTORS];
+  vec_t spread[OWN_VECTORS];
+  ivec_t argmax[OWN_VECTORS];
+  for (int c = 0; c < OWN_VECTORS; ++c) {
+    maximum[c] = -INFINITY;
+    target[c] = TARGETS == TARGETS_CLASSES ? -INFINITY : 0.0f;
+    sum[c] = mass[c] = weighted[c] = spread[c] = 0.0f;
+    argmax[c] = INT_MAX;
   }
 
-  for (uint column = begin; column < end; column += TILE_COLUMNS) {
-    vector_t logits[STEPS][ITEM_ROWS][ITEM_VECTORS];
-    for (uint s = 0; s < steps; ++s)
-      for (uint r = 0; r < ITEM_ROWS; ++r)
-        for (uint v = 0; v < ITEM_VECTORS; ++v)
-          logits[s][r][v] = 0.0f;
-
-    for (uint depth = 0; depth < hidden_size; depth += DEPTH) {
-      load_tile(row_tile, ROW_STRIDE, 1, steps * step_rows, embeddings, embedding_stride, first_row, tokens - 1, depth,
-          hidden_size, item);
-      load_tile((__local float *)column_tile, 1, COLUMN_STRIDE, TILE_COLUMNS, classifier, classifier_stride, column,
-          vocabulary - 1, depth, hidden_size, item);
-      barrier(CLK_LOCAL_MEM_FENCE);
-      for (uint s = 0; s < steps; ++s) {
-        __local const float *rows = row_tile + (s * GROUP_ROWS + group_row) * ITEM_ROWS * ROW_STRIDE;
-        vector_t z[ITEM_ROWS][ITEM_VECTORS];
-#pragma unroll
-        for (uint r = 0; r < ITEM_ROWS; ++r)
-#pragma unroll
-          for (uint v = 0; v < ITEM_VECTORS; ++v)
-            z[r][v] = logits[s][r][v];
-#pragma unroll 4
-        for (uint k = 0; k < DEPTH; ++k) {
-          vector_t c[ITEM_VECTORS];
-#pragma unroll
-          for (uint v = 0; v < ITEM_VECTORS; ++v)
-            c[v] = column_tile[k * VECTOR_STRIDE + v * GROUP_COLUMNS + group_column];
-#pragma unroll
-          for (uint r = 0; r < ITEM_ROWS; ++r)
-#pragma unroll
-            for (uint v = 0; v < ITEM_VECTORS; ++v)
-              z[r][v] = fma((vector_t)(rows[r * ROW_STRIDE + k]), c[v], z[r][v]);
-        }
-#pragma unroll
-        for (uint r = 0; r < ITEM_ROWS; ++r)
-#pragma unroll
-          for (uint v = 0; v < ITEM_VECTORS; ++v)
-            logits[s][r][v] = z[r][v];
+  for (uint column = begin; column < end; column += TILE_ROWS) {
+    multiply_logits(sums, RIGHT_TILE, LEFT_TILE, embeddings, embedding_stride, classifier, first_token, tokens, column,
+                    end, hidden_size, GROUP_ITEMS > 1 ? false : column > begin && hidden_size <= DEPTH);
+    const int rows = min((int)(end - column) - ROW_IN_TILE(0), OWN_ROWS);
+    for (int c = 0; c < vectors; ++c) {
+      vec_t top = -INFINITY;
+#if TARGETS != TARGETS_TOP || TILE_MAXIMA
+      const int place = COLUMN_IN_TILE(c);
+      const int count = token_count - place;
+#endif
+#if TARGETS == TARGETS_CLASSES
+      const ivec_t sought = read_tokens(targets + first_token + place, count);
+#elif TARGETS == TARGETS_PROBABILITIES
+      int_lanes_t sought;
+      sought.vector = read_tokens(targets + first_token + place, count);
+#endif
+#if ARGMAX
+      vec_t best = maximum[c];
+#endif
+      for (int r = 0; r < rows; ++r) {
+#if HAS_BIAS || ARGMAX || SMOOTHING || TARGETS != TARGETS_TOP
+        const int index = class_at(classifier, column + ROW_IN_TILE(r));
+#endif
+#if HAS_BIAS
+        const float bias = load_storage(biases, bias_offset + index);
+#else
+        const float bias = 0.0f;
+#endif
+#if SMOOTHING || TARGETS == TARGETS_PROBABILITIES
+        const float weight = HAS_WEIGHTS ? weights[weight_offset + index] : 1.0f;
+#endif
+        const vec_t z = logit_of(sums[r * OWN_VECTORS + c], bias, logits);
+        sums[r * OWN_VECTORS + c] = z;
+        top = larger(top, z);
+#if ARGMAX
+        const ivec_t leads = (z > best) | ((z == best) & ((ivec_t)(index) < argmax[c]));
+        argmax[c] = select(argmax[c], (ivec_t)(index), leads);
+        best = larger(best, z);
+#endif
+#if SMOOTHING
+        weighted[c] += weight * z;
+#endif
+#if TARGETS == TARGETS_CLASSES
+        target[c] = select(target[c], z, sought == (ivec_t)(index));
+#elif TARGETS == TARGETS_PROBABILITIES
+        float_lanes_t q;
+        for (int i = 0; i < VECTOR; ++i)
+          q.lanes[i] = sought.lanes[i] < 0 ? 0.0f
+                                           : load_storage(probabilities, probability_offset + index +
+                                                                             sought.lanes[i] * probability_stride);
+        const vec_t share = weight * q.vector;
+        mass[c] += share;
+        // A probability of 0 takes nothing, not even from an infinite logit.
+        target[c] += select(share * z, (vec_t)(0.0f), share == (vec_t)(0.0f));
+#endif
       }
-      barrier(CLK_LOCAL_MEM_FENCE);
-    }
-
-    for (uint s = 0; s < steps; ++s) {
-#pragma unroll
-      for (uint r = 0; r < ITEM_ROWS; ++r) {
-        const uint own = s * ITEM_ROWS + r;
-        const uint row = min(first_row + (s * GROUP_ROWS + group_row) * ITEM_ROWS + r, tokens - 1);
-        vector_t top = -INFINITY;
-#pragma unroll
-        for (uint v = 0; v < ITEM_VECTORS; ++v) {
-          const int left = (int)(end - column) - (int)((v * GROUP_COLUMNS + group_column) * VECTOR_WIDTH);
-          logits[s][r][v] = select((vector_t)(-INFINITY), logits[s][r][v], (mask_t)(LANES < left));
-          top = fmax(top, logits[s][r][v]);
-        }
-        const float higher = fmax(maximum[own], largest(top));
-        const float shift = shift_of(higher);
-        // A new maximum grows rare as tiles go by; the factor for an old one is exactly 1.
-        if (higher > maximum[own]) {
-          sum[own] *= exp(maximum[own] - shift);
-          maximum[own] = higher;
-        }
-        vector_t terms = 0.0f;
-#pragma unroll
-        for (uint v = 0; v < ITEM_VECTORS; ++v)
-          terms += exp(logits[s][r][v] - shift);
-        sum[own] += total(terms);
-
-        const uint hit = (uint)targets[row * target_stride] - column;
-        if (hit < TILE_COLUMNS && hit / VECTOR_WIDTH % GROUP_COLUMNS == group_column) {
-          vector_t found = -INFINITY;
-#pragma unroll
-          for (uint v = 0; v < ITEM_VECTORS; ++v) {
-            const int lane = (int)hit - (int)((v * GROUP_COLUMNS + group_column) * VECTOR_WIDTH);
-            found = fmax(found, select((vector_t)(-INFINITY), logits[s][r][v], (mask_t)(LANES == lane)));
-          }
-          target_logit[own] = largest(found);
-        }
+#if TILE_MAXIMA
+      const vec_t tile_top = merge_rows(scratch, c, top, MERGE_MAXIMUM);
+      if (get_local_id(1) == 0) {
+        // The bits of a positive float grow with it, those of a negative one shrink.
+        const uvec_t bits = AS_UINTS(tile_top);
+        const uvec_t up = (bits + select((uvec_t)(0xffffu), (uvec_t)(0u), AS_INTS(bits) < (ivec_t)(0))) >> 16;
+        union { uvec_t vector; uint lanes[VECTOR]; } rounded;
+        rounded.vector = select(up, (uvec_t)(0x7fc0u), isnan(tile_top));
+        for (int i = 0; i < min(count, VECTOR); ++i)
+          tile_maxima[(size_t)(column / TILE_ROWS) * tokens + first_token + place + i] = (ushort)rounded.lanes[i];
       }
+#endif
+      const vec_t higher = larger(maximum[c], top);
+      const vec_t shift = shift_of(higher);
+      // A new maximum grows rare as tiles go by; the factor for an old one is exactly 1.
+      if (any(higher > maximum[c])) {
+        const vec_t old = maximum[c] == (vec_t)(INFINITY) ? (vec_t)(0.0f) : maximum[c];
+        const vec_t factor = exponential(old - shift);
+#if SPREAD
+        spread[c] = select(factor * (spread[c] + (old - shift) * sum[c]), (vec_t)(0.0f), factor == (vec_t)(0.0f));
+#endif
+        sum[c] *= factor;
+        maximum[c] = higher;
+      }
+      vec_t terms = 0.0f, spreads = 0.0f;
+      for (int r = 0; r < rows; ++r) {
+        const vec_t x = sums[r * OWN_VECTORS + c] - shift;
+        const vec_t term = exponential(x);
+        terms += term;
+#if SPREAD
+        spreads += select(term * x, (vec_t)(0.0f), term == (vec_t)(0.0f));
+#endif
+      }
+      sum[c] += terms;
+      spread[c] += spreads;
     }
   }
 
-  // Every barrier of the loop lies behind: the tiles' memory now takes the work-items' results.
-  __local float *results = (__local float *)memory;
-  for (uint s = 0; s < STEPS; ++s) {
-    for (uint r = 0; r < ITEM_ROWS; ++r) {
-      const uint at = group_column * TILE_ROWS + (s * GROUP_ROWS + group_row) * ITEM_ROWS + r;
-      results[at] = maximum[s * ITEM_ROWS + r];
-      results[at + GROUP_COLUMNS * TILE_ROWS] = sum[s * ITEM_ROWS + r];
-      results[at + 2 * GROUP_COLUMNS * TILE_ROWS] = target_logit[s * ITEM_ROWS + r];
-    }
-  }
-  barrier(CLK_LOCAL_MEM_FENCE);
   const size_t plane = (size_t)get_num_groups(1) * tokens;
-  for (uint r = item; r < TILE_ROWS && first_row + r < tokens; r += GROUP_ITEMS) {
-    float m = results[r], s = results[r + GROUP_COLUMNS * TILE_ROWS], t = results[r + 2 * GROUP_COLUMNS * TILE_ROWS];
-    for (uint g = 1; g < GROUP_COLUMNS; ++g) {
-      const uint at = g * TILE_ROWS + r;
-      merge(&m, &s, results[at], results[at + GROUP_COLUMNS * TILE_ROWS]);
-      t = fmax(t, results[at + 2 * GROUP_COLUMNS * TILE_ROWS]);
+  for (int c = 0; c < vectors; ++c) {
+    const int place = COLUMN_IN_TILE(c);
+    const int count = token_count - place;
+    const vec_t higher = merge_rows(scratch, c, maximum[c], MERGE_MAXIMUM);
+    const vec_t old = maximum[c] == (vec_t)(INFINITY) ? (vec_t)(0.0f) : maximum[c];
+    const vec_t step = old - shift_of(higher);
+    const vec_t factor = GROUP_ROWS > 1 ? exponential(step) : (vec_t)(1.0f);
+    const vec_t all = merge_rows(scratch, c, sum[c] * factor, MERGE_SUM);
+    __global float *own = partials + (size_t)split * tokens + first_token + place;
+    const bool writes = get_local_id(1) == 0 && count > 0;
+    if (writes) {
+      write_tokens(own, higher, count);
+      write_tokens(own + plane, all, count);
     }
-    const size_t at = (size_t)split * tokens + first_row + r;
-    partials[at] = m;
-    partials[plane + at] = s;
-    partials[2 * plane + at] = t;
-  }
-}
-
-__kernel void tilecl_linear_cross_entropy_combine(
-    __global const float *partials, uint tokens, uint splits, __global const int *targets, ulong target_offset,
-    ulong target_stride, int ignore_index, __global float *lse, __global float *losses)
-{
-  const size_t n = get_global_id(0);
-  if (n >= tokens)
-    return;
-  const size_t plane = (size_t)splits * tokens;
-  float m = -INFINITY, s = 0.0f, t = -INFINITY;
-  for (uint split = 0; split < splits; ++split) {
-    const size_t at = (size_t)split * tokens + n;
-    merge(&m, &s, partials[at], partials[plane + at]);
-    t = fmax(t, partials[2 * plane + at]);
-  }
-  const float shift = shift_of(m);
-  lse[n] = log(s) + shift;
-  // log(s) - (t - shift) keeps the digits of a small loss beside large logits, which LSE - t would round away.
-  losses[n] = targets[target_offset + n * target_stride] == ignore_index ? 0.0f : log(s) - (t - shift);
-}
-
-// Adds x to the unevaluated sum high + low without losing a bit of it to rounding (Knuth's two-sum).
-static inline void add_exactly(float *high, float *low, float x)
-{
-  const float old = *high;
-  const float new = old + x;
-  const float part = new - old;
-  *low += (old - (new - part)) + (x - part);
-  *high = new;
-}
-
-// status: the first token whose target is neither ignore_index nor in 0..<V, or N if there is none; that target's bits;
-// how many tokens are not ignored.
-// result[0], unless reduction is 0: the losses' sum (1) or their mean over tokens not ignored (2); 0 if none is left.
-__kernel __attribute__((reqd_work_group_size(REDUCE_ITEMS, 1, 1))) void tilecl_linear_cross_entropy_reduce(
-    __global const float *losses, uint tokens, uint vocabulary, __global const int *targets, ulong target_offset,
-    ulong target_stride, int ignore_index, int reduction, __global float *result, __global uint *status)
-{
-  __local float highs[REDUCE_ITEMS], lows[REDUCE_ITEMS];
-  __local uint firsts[REDUCE_ITEMS], counts[REDUCE_ITEMS];
-  const uint item = get_local_id(0);
-  float high = 0.0f, low = 0.0f;
-  uint first = tokens, count = 0;
-  for (size_t n = item; n < tokens; n += REDUCE_ITEMS) {
-    const int target = targets[target_offset + n * target_stride];
-    if (target != ignore_index) {
-      ++count;
-      if ((uint)target >= vocabulary)
-        first = min(first, (uint)n);
-      if (reduction != 0)
-        add_exactly(&high, &low, losses[n]);
-    }
-  }
-  highs[item] = high;
-  lows[item] = low;
-  firsts[item] = first;
-  counts[item] = count;
-  barrier(CLK_LOCAL_MEM_FENCE);
-  for (uint half_size = REDUCE_ITEMS / 2; half_size > 0; half_size /= 2) {
-    if (item < half_size) {
-      float h = highs[item], l = lows[item] + lows[item + half_size];
-      add_exactly(&h, &l, highs[item + half_size]);
-      highs[item] = h;
-      lows[item] = l;
-      firsts[item] = min(firsts[item], firsts[item + half_size]);
-      counts[item] += counts[item + half_size];
-    }
+#if TARGETS != TARGETS_TOP
+    const vec_t hit = merge_rows(scratch, c, target[c], TARGETS == TARGETS_CLASSES ? MERGE_MAXIMUM : MERGE_SUM);
+    if (writes)
+      write_tokens(own + 2 * plane, hit, count);
+#endif
+#if TARGETS == TARGETS_PROBABILITIES
+    const vec_t shares = merge_rows(scratch, c, mass[c], MERGE_SUM);
+    if (writes)
+      write_tokens(own + PLANE_MASS * plane, shares, count);
+#endif
+#if SMOOTHING
+    const vec_t dense = merge_rows(scratch, c, weighted[c], MERGE_SUM);
+    if (writes)
+      write_tokens(own + PLANE_WEIGHTED * plane, dense, count);
+#endif
+#if SPREAD
+    const vec_t moved = GROUP_ROWS > 1 ? factor * (spread[c] + step * sum[c]) : spread[c];
+    const vec_t wide = merge_rows(scratch, c, select(moved, (vec_t)(0.0f), factor == (vec_t)(0.0f)), MERGE_SUM);
+    if (writes)
+      write_tokens(own + PLANE_SPREAD * plane, wide, count);
+#endif
+#if ARGMAX
+    // Classes below 2^31 stay what they are as the bits of floats, but not as numbers: lanes are compared one by one.
+    int_lanes_t lowest;
+    lowest.vector = select((ivec_t)(INT_MAX), argmax[c], maximum[c] == higher);
+#if GROUP_ROWS > 1
     barrier(CLK_LOCAL_MEM_FENCE);
-  }
-  if (item == 0) {
-    status[0] = firsts[0];
-    status[1] = firsts[0] < tokens ? (uint)targets[target_offset + (size_t)firsts[0] * target_stride] : 0;
-    status[2] = counts[0];
-    // An infinite sum leaves a NaN in its rounding error.
-    const float sum = isfinite(highs[0]) ? highs[0] + lows[0] : highs[0];
-    if (reduction != 0)
-      result[0] = counts[0] == 0 ? 0.0f : reduction == 2 ? sum / (float)counts[0] : sum;
+    __local ivec_t *places = (__local ivec_t *)scratch;
+    const int pitch = GROUP_COLUMNS * OWN_VECTORS;
+    const int at = get_local_id(0) * OWN_VECTORS + c;
+    places[get_local_id(1) * pitch + at] = lowest.vector;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int row = 0; row < GROUP_ROWS; ++row)
+      lowest.vector = min(lowest.vector, places[row * pitch + at]);
+#endif
+    if (writes)
+      for (int i = 0; i < min(count, VECTOR); ++i)
+        ((__global int *)(own + PLANE_ARGMAX * plane))[i] = lowest.lanes[i];
+#endif
   }
 }

@@ -51,12 +51,11 @@ package enum Shape {
 
   /// How many elements a tensor of that shape has.
   ///
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 1, ``TileCLError/Code/limitExceeded`` for a count
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 0, ``TileCLError/Code/limitExceeded`` for a count
   ///   that no 64-bit integer holds.
   package static func elementCount(_ shape: [Int], argument: String) throws -> Int {
-    for (axis, size) in shape.enumerated() where size < 1 {
-      throw TileCLError.invalid(
-        "\(argument).shape[\(axis)]", size, allowed: "1 or more", hint: "a tensor without elements is not supported")
+    for (axis, size) in shape.enumerated() where size < 0 {
+      throw TileCLError.invalid("\(argument).shape[\(axis)]", size, allowed: "0 or more")
     }
     return try checkedProduct(shape, argument: argument)
   }

@@ -10,8 +10,13 @@ import TileCLCore
     #expect(error.argument == "keys")
   }
 
-  @Test(arguments: [[0], [4, 0, 2], [-1]])
-  func sizesBelowOneAreRefused(shape: [Int]) throws {
+  @Test(arguments: [[0], [4, 0, 2]])
+  func aSizeMayBeZero(shape: [Int]) throws {
+    #expect(try Shape.elementCount(shape, argument: "query") == 0)
+  }
+
+  @Test(arguments: [[-1], [4, -2, 0]])
+  func sizesBelowZeroAreRefused(shape: [Int]) throws {
     let error = try #require(throws: TileCLError.self) { try Shape.elementCount(shape, argument: "query") }
     #expect(error.code == .invalidArgument)
     #expect(error.argument?.hasPrefix("query.shape[") == true)

@@ -44,6 +44,7 @@ extension Engine {
     guard memory.count == count else {
       throw TileCLError.invalid("memory", "\(memory.count) elements", allowed: "\(count) elements for shape \(shape)")
     }
+    guard count > 0 else { return try empty(shape: shape) }
     let bytes = UnsafeMutableRawBufferPointer(memory)
     let storage: TensorStorage =
       switch backend {
@@ -71,7 +72,8 @@ extension Engine {
     _ type: Element.Type = Element.self, shape: [Int]
   ) throws -> Tensor<Element> {
     let count = try elementCount(shape, of: Element.self)
-    let byteCount = try checkedProduct([count, Element.dtype.byteCount], argument: "tensor")
+    // OpenCL has no empty buffers: a tensor without elements has one that nobody reads.
+    let byteCount = try checkedProduct([max(count, 1), Element.dtype.byteCount], argument: "tensor")
     let storage: TensorStorage =
       switch backend {
       case .openCL(let context): .device(try context.makeBuffer(byteCount: byteCount), context.queue)

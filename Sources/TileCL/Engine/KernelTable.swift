@@ -172,8 +172,31 @@ public enum KernelTable {
       operation: .attention, part: .merge, name: portableName, file: "attention/attention_merge.cl",
       requirement: .none),
     KernelVariant(
-      operation: .linearCrossEntropy, name: portableName, file: "linear_cross_entropy/linear_cross_entropy.cl",
+      operation: .linearCrossEntropy, name: "avx512",
+      headers: [
+        "x86/vectors.avx512.clh", "linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh",
+      ], file: "linear_cross_entropy/linear_cross_entropy.cl", requirement: .avx512),
+    KernelVariant(
+      operation: .linearCrossEntropy, name: portableName,
+      headers: ["linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh"],
+      file: "linear_cross_entropy/linear_cross_entropy.cl", requirement: .none),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .backward, name: "avx512",
+      headers: [
+        "x86/vectors.avx512.clh", "linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh",
+      ], file: "linear_cross_entropy/linear_cross_entropy_backward.cl", requirement: .avx512),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .backward, name: portableName,
+      headers: ["linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh"],
+      file: "linear_cross_entropy/linear_cross_entropy_backward.cl", requirement: .none),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .merge, name: portableName,
+      headers: ["linear_cross_entropy/common.clh"], file: "linear_cross_entropy/linear_cross_entropy_steps.cl",
       requirement: .none),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .gradientSums, name: portableName,
+      headers: ["linear_cross_entropy/common.clh"],
+      file: "linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", requirement: .none),
     KernelVariant(
       operation: .quantizedMatmul, name: portableName, file: "quantized_matmul/quantized_matmul.cl",
       requirement: .none),

@@ -10,8 +10,7 @@ extension Engine {
   ///   - name: The tensor's name in the file.
   ///   - file: An open file; its mapping lives as long as the tensor needs it.
   ///   - type: The type in which the elements are stored; nothing is converted.
-  /// - Throws: As ``SafetensorsFile/values(_:as:)`` and ``tensor(_:shape:)->Tensor<Element>``. A tensor without
-  ///   elements is refused.
+  /// - Throws: As ``SafetensorsFile/values(_:as:)`` and ``tensor(_:shape:)->Tensor<Element>``.
   public func tensor<Element: TensorElement>(
     _ name: String, in file: SafetensorsFile, as type: Element.Type = Element.self
   ) throws -> Tensor<Element> {

@@ -1,94 +1,114 @@
 import TileCLCore
+import TileCLReference
 import TileCLRuntime
 
-/// What the generated code of the portable kernel depends on; problems with equal values share one program.
+/// What the generated code of linear cross-entropy depends on; problems with equal values share its programs.
 ///
-/// Sizes of the problem, the number of splits, strides and the ignore index are arguments of the kernel instead.
+/// Sizes of the problem, the number of splits, strides, scales, weights and the ignore index are arguments of the
+/// kernels instead.
 struct LinearCrossEntropyKernelDescriptor: Hashable, Sendable {
-  /// How a work-group's tile of logits is spread over work-items, registers and local memory; the kernel's file
-  /// describes each number.
-  struct Tile: Hashable, Sendable {
-    var groupRows: Int
-    var groupColumns: Int
-    var itemRows: Int
-    var itemVectors: Int
-    var vectorWidth: Int
-    var steps: Int
-    var depth: Int
-
-    /// Tokens of a work-group.
-    var rows: Int { groupRows * steps * itemRows }
-    /// Classes that a work-group evaluates at a time.
-    var columns: Int { groupColumns * itemVectors * vectorWidth }
-    var groupItems: Int { groupRows * groupColumns }
-
-    /// The kernel's static local memory.
-    var localByteCount: Int {
-      let pad = groupItems > 1 ? 1 : 0
-      let tiles = rows * (depth + 4 * pad) + depth * (groupColumns * itemVectors + pad) * vectorWidth
-      let merge = 3 * groupColumns * rows
-      return 4 * max(tiles, merge)
-    }
-  }
-
   var dtype: DType
-  var tile: Tile
+  var tile: LinearCrossEntropyTile
   /// Work-items of the reduction's one work-group, a power of two.
   var reduceItems: Int
+  var hasBias: Bool
+  var hasSoftcap: Bool
+  /// The bits of a code, and whether it is centred; nil for a dense classifier.
+  var bits: Int?
+  var isSymmetric: Bool
+  /// The number by which kernels know the kind of targets.
+  var targets: Int
+  var hasSmoothing: Bool
+  var hasClassWeights: Bool
+  var statistics: [LinearCrossEntropyStatistic]
+  /// Whether the forward pass keeps what the backward pass needs to leave out tiles.
+  var keepsTiles: Bool
 
-  /// The tile for a device, from what it reports.
-  ///
   /// - Throws: ``TileCLError/Code/unsupported`` for a device with less local memory than any tile needs.
-  init(dtype: DType, device: Device) throws {
+  init(_ problem: LinearCrossEntropyDescriptor, device: Device) throws {
     let capabilities = device.capabilities
-    let tiles = device.kind == .cpu ? [Tile.cpu(capabilities), .single] : [.wide, .narrow, .single]
-    let fitting = tiles.first {
+    let fitting = LinearCrossEntropyTile.candidates(for: device).first {
       $0.groupItems <= capabilities.maximumWorkGroupSize && $0.localByteCount <= capabilities.localMemory
     }
     guard let fitting else {
       var error = TileCLError(
         .unsupported,
-        "linear cross-entropy needs \(Tile.single.localByteCount) bytes of local memory; "
+        "linear cross-entropy needs \(LinearCrossEntropyTile.single.localByteCount) bytes of local memory; "
           + "the device has \(capabilities.localMemory)",
         hint: "set TILECL_BACKEND=reference to compute on the host")
       error.device = device.name
       throw error
     }
-    self.dtype = dtype
     tile = fitting
     reduceItems = 1
     while reduceItems < 256, 2 * reduceItems <= capabilities.maximumWorkGroupSize { reduceItems *= 2 }
+    dtype = problem.dtype
+    hasBias = problem.logits.hasBias
+    hasSoftcap = problem.logits.softcap != nil
+    bits = problem.quantization?.bits.rawValue
+    isSymmetric = problem.quantization?.scheme != .affine
+    targets =
+      switch problem.targets {
+      case .classes: 0
+      case .probabilities: 1
+      case .top: 2
+      }
+    hasSmoothing = problem.loss.labelSmoothing > 0
+    hasClassWeights = problem.loss.hasClassWeights
+    statistics = problem.statistics
+    keepsTiles = problem.outputs.contains(.gradientTiles)
   }
 
-  /// The definitions of the kernel's file.
-  var defines: [String: Int] {
+  /// What all programs share.
+  private var common: [String: Int] {
     [
-      "STORAGE": dtype.storageKey,
-      "VECTOR_WIDTH": tile.vectorWidth, "ITEM_VECTORS": tile.itemVectors, "ITEM_ROWS": tile.itemRows,
-      "STEPS": tile.steps, "GROUP_COLUMNS": tile.groupColumns, "GROUP_ROWS": tile.groupRows, "DEPTH": tile.depth,
-      "REDUCE_ITEMS": reduceItems,
+      "STORAGE": dtype.storageKey, "HAS_BIAS": hasBias ? 1 : 0, "SOFTCAP": hasSoftcap ? 1 : 0,
+      "QUANTIZED": bits ?? 0, "SYMMETRIC": isSymmetric ? 1 : 0, "TARGETS": targets,
+      "HAS_WEIGHTS": hasClassWeights ? 1 : 0, "SMOOTHING": hasSmoothing ? 1 : 0,
     ]
   }
-}
 
-extension LinearCrossEntropyKernelDescriptor.Tile {
-  /// 256 work-items with 8 x 8 logits each: a GPU's registers hold the whole tile.
-  static let wide = Self(
-    groupRows: 16, groupColumns: 16, itemRows: 8, itemVectors: 2, vectorWidth: 4, steps: 1, depth: 16)
-  /// The same in groups of 64.
-  static let narrow = Self(
-    groupRows: 8, groupColumns: 8, itemRows: 8, itemVectors: 2, vectorWidth: 4, steps: 1, depth: 16)
-  /// What any device can run.
-  static let single = Self(
-    groupRows: 1, groupColumns: 1, itemRows: 4, itemVectors: 2, vectorWidth: 4, steps: 8, depth: 32)
+  private var planes: [String: Int] {
+    var defines = [
+      "SPREAD": statistics.contains(.spread) ? 1 : 0, "ARGMAX": statistics.contains(.argmax) ? 1 : 0,
+    ]
+    for (name, statistic) in [
+      ("PLANE_MASS", LinearCrossEntropyStatistic.mass), ("PLANE_WEIGHTED", .weighted), ("PLANE_SPREAD", .spread),
+      ("PLANE_ARGMAX", .argmax),
+    ] { defines[name] = statistics.firstIndex(of: statistic) ?? 0 }
+    return defines
+  }
 
-  /// One work-item a group, since a CPU runs work-items as a loop that barriers cut up. Vectors are as wide as the
-  /// registers, and the register tile leaves some of them free for the operands: 32 with AVX-512, else 16.
-  static func cpu(_ capabilities: Capabilities) -> Self {
-    if capabilities.x86Features.contains("avx512f") {
-      Self(groupRows: 1, groupColumns: 1, itemRows: 8, itemVectors: 2, vectorWidth: 16, steps: 16, depth: 32)
-    } else {
-      Self(groupRows: 1, groupColumns: 1, itemRows: 4, itemVectors: 2, vectorWidth: 8, steps: 32, depth: 32)
-    }
+  /// The definitions of `linear_cross_entropy.cl`.
+  var partialsDefines: [String: Int] {
+    common.merging(planes) { $1 }.merging(tile.defines) { $1 }
+      .merging(["HAS_ORDER": keepsTiles ? 1 : 0, "TILE_MAXIMA": keepsTiles ? 1 : 0]) { $1 }
+  }
+
+  /// The definitions of `linear_cross_entropy_steps.cl`.
+  var stepsDefines: [String: Int] {
+    common.merging(planes) { $1 }.merging(["VECTOR": tile.vector, "REDUCE_ITEMS": reduceItems]) { $1 }
+  }
+
+  /// The definitions of `linear_cross_entropy_backward.cl` where it writes logits.
+  var logitsDefines: [String: Int] {
+    common.merging(tile.defines) { $1 }
+      .merging(["LOGITS": 1, "TARGETS": 0, "HAS_WEIGHTS": 0, "SMOOTHING": 0]) { $1 }
+  }
+
+  /// The definitions of `linear_cross_entropy_gradient_steps.cl`.
+  var gradientStepsDefines: [String: Int] {
+    common.merging(["VECTOR": tile.vector, "SMOOTHING": hasClosedSmoothing ? 1 : 0]) { $1 }
+  }
+
+  /// Whether smoothing's share of the gradients is added in closed form.
+  var hasClosedSmoothing: Bool { hasSmoothing && !hasSoftcap }
+
+  /// The definitions of `linear_cross_entropy_backward.cl`.
+  func backwardDefines(hasOrder: Bool, hasEntropy: Bool, audits: Bool) -> [String: Int] {
+    common.merging(tile.defines) { $1 }.merging([
+      "HAS_ORDER": hasOrder ? 1 : 0, "ENTROPY": hasEntropy ? 1 : 0, "AUDIT": audits ? 1 : 0,
+      "DENSE": hasSmoothing && hasSoftcap ? 1 : 0, "SMOOTHING": hasClosedSmoothing ? 1 : 0,
+    ]) { $1 }
   }
 }

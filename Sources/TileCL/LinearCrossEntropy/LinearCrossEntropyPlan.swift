@@ -16,65 +16,164 @@ public struct LinearCrossEntropyPlan: Sendable {
   /// Where the arguments must live and the results will.
   public let engine: Engine
   /// The kernels; nil on the reference backend.
-  let kernels: LinearCrossEntropyKernels?
+  let forward: LinearCrossEntropyForward?
 
   init(_ descriptor: LinearCrossEntropyDescriptor, engine: Engine) throws {
     self.descriptor = descriptor
     self.engine = engine
-    kernels = try engine.context.map { context in
-      try LinearCrossEntropyKernels(
-        descriptor,
-        descriptor: LinearCrossEntropyKernelDescriptor(dtype: descriptor.dtype, device: context.device),
+    forward = try engine.context.map { context in
+      try LinearCrossEntropyForward(
+        descriptor, descriptor: LinearCrossEntropyKernelDescriptor(descriptor, device: context.device),
         context: context)
     }
   }
 
-  /// The device memory that a run takes beside arguments and results, in bytes; 0 on the reference backend.
+  /// The device memory that a run takes beside arguments and results, in bytes; 0 on the reference backend and without
+  /// tokens.
   ///
-  /// Partial results take 12 bytes a token and vocabulary split, of which there are as many as fill the device, the
-  /// losses 4 bytes a token unless they are the result themselves, and the status of the targets 12 bytes. It stays
-  /// below 12 * (8 * compute units * 128 + N) + 4 * N + 12 bytes, whatever V and D are.
-  public var workspaceByteCount: Int {
-    guard let kernels else { return 0 }
-    return kernels.split.partialsByteCount(tokens: descriptor.tokens) + kernels.lossesByteCount
-      + LinearCrossEntropyKernels.statusByteCount
+  /// With s statistics of a token (`LinearCrossEntropyDescriptor.statistics`), which are 3 at least, and S splits of
+  /// the vocabulary, as many as fill the device, that is
+  ///
+  ///     4 s S N            statistics of splits
+  ///     4 (s + 1) N        merged statistics, and the class of each token
+  ///     4 N                losses, unless they are the result themselves
+  ///     4 N                the argmax, if only accuracy asks for it
+  ///     4 k N              logits of k top targets
+  ///     32, and 4 with class weights
+  ///     4 ((⌈N / 256⌉ + 1) D + 2 V + 256 ⌈V / 1024⌉)     for the order of classes, with gradient tiles
+  ///     one wave of logits, at most 64 MiB if one tile of classes is not more, for top classes
+  ///
+  /// It does not grow with N · V.
+  public var workspaceByteCount: Int { forward?.workspaceByteCount ?? 0 }
+
+  /// The device memory that the output keeps for a backward pass beside what is asked for, in bytes: 8 N + 4 and, with
+  /// gradient tiles, 8 V + 2 N ⌈V / r⌉, r being the classes of a tile. 0 on the reference backend.
+  public var stateByteCount: Int {
+    forward.map { 8 * descriptor.tokens + 4 + $0.tilesByteCount } ?? 0
   }
 
-  /// Computes the loss.
+  /// Computes the loss, and whatever else the descriptor asks for.
   ///
-  /// Rows of embeddings and classifier may lie any distance apart, so that a slice is taken as it is; their last axis
-  /// must be contiguous. The call returns once the targets are known to be valid, which is when the device is done.
+  /// The call returns once the targets are known to be valid, which is when the device is done.
+  ///
+  /// - Throws: ``TileCLError`` that names the tensor that is missing, not expected, or of a wrong engine, dtype, shape
+  ///   or layout; ``TileCLError/Code/outOfRange`` for the first target that is neither a class nor the ignore index,
+  ///   with the token and the value, and for the first selected class that there is not;
+  ///   ``TileCLError/Code/unsupported`` for a shard, whose results are partial; ``TileCLError/Code/limitExceeded`` or
+  ///   ``TileCLError/Code/openCL`` when the device has no room or fails.
+  public func run<Element: FloatingPointElement>(
+    _ inputs: LinearCrossEntropyInputs<Element>
+  ) throws -> LinearCrossEntropyOutput {
+    if let shard = descriptor.shard {
+      throw TileCLError(
+        .unsupported, "a shard of \(descriptor.vocabulary) of \(shard.vocabulary) classes has no loss of its own",
+        argument: "shard", hint: "Call statistics(_:) on each shard, and merge(_:_:) with all of them.")
+    }
+    try inputs.validate(descriptor, on: engine)
+    guard descriptor.tokens > 0 else { return try emptyOutput() }
+    guard let forward else {
+      let values = try inputs.values()
+      return try output(
+        Reference.linearCrossEntropy(descriptor, values),
+        rows: Reference.linearCrossEntropyRows(descriptor, values))
+    }
+    let (statistics, arguments) = try forward.statistics(inputs, engine: engine)
+    return try forward.output(statistics, arguments, engine: engine)
+  }
+
+  /// Computes the loss of a problem whose descriptor asks for no further tensors.
   ///
   /// - Parameters:
   ///   - embeddings: [N, D], of the descriptor's dtype.
   ///   - classifier: [V, D], of the descriptor's dtype.
   ///   - targets: [N], classes in 0..<V or the ignore index.
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for a tensor of another shape, dtype or engine, or one whose last
-  ///   axis is not contiguous; ``TileCLError/Code/outOfRange`` for the first target that is neither a class nor the
-  ///   ignore index, with the token and the value; ``TileCLError/Code/limitExceeded`` or ``TileCLError/Code/openCL``
-  ///   when the device has no room or fails.
+  /// - Throws: As ``run(_:)``.
   public func run<Element: FloatingPointElement>(
     embeddings: Tensor<Element>, classifier: Tensor<Element>, targets: Tensor<Int32>
   ) throws -> LinearCrossEntropyOutput {
-    let (tokens, depth) = (descriptor.tokens, descriptor.hiddenSize)
-    try embeddings.require("embeddings", shape: [tokens, depth], dtype: descriptor.dtype, on: engine)
-    try classifier.require("classifier", shape: [descriptor.vocabulary, depth], dtype: descriptor.dtype, on: engine)
-    try targets.require("targets", shape: [tokens], dtype: .int32, on: engine)
-    try embeddings.requireContiguousRows("embeddings")
-    try classifier.requireContiguousRows("classifier")
-    if let kernels {
-      return try kernels.run(engine: engine, embeddings: embeddings, classifier: classifier, targets: targets)
+    try run(LinearCrossEntropyInputs(embeddings: embeddings, classifier: .dense(classifier), targets: targets))
+  }
+
+  /// Computes what this shard, or a whole vocabulary, contributes to loss and LSE.
+  ///
+  /// On a device the call returns once the work is enqueued; targets are checked by ``merge(_:_:)``.
+  ///
+  /// - Throws: As ``run(_:)``, but for targets.
+  public func statistics<Element: FloatingPointElement>(
+    _ inputs: LinearCrossEntropyInputs<Element>
+  ) throws -> LinearCrossEntropyStatistics {
+    try inputs.validate(descriptor, on: engine)
+    guard descriptor.tokens > 0 else {
+      return LinearCrossEntropyStatistics(values: try engine.empty(shape: descriptor.statisticsShape))
     }
-    let result = try Reference.linearCrossEntropy(
-      descriptor, embeddings: embeddings.floats(), classifier: classifier.floats(), targets: targets.array())
+    guard let forward else {
+      let rows = try Reference.linearCrossEntropyRows(descriptor, inputs.values())
+      return LinearCrossEntropyStatistics(
+        values: try engine.tensor(descriptor.values(of: rows), shape: descriptor.statisticsShape))
+    }
+    return try forward.statistics(inputs, engine: engine).statistics
+  }
+
+  /// Makes the statistics of all shards of a vocabulary the results over the whole of it.
+  ///
+  /// Every shard's plan may do so, with equal bits, and its backward plan takes what its own gives.
+  ///
+  /// - Parameters:
+  ///   - parts: One from each shard, in the same order everywhere; of this shard the one that ``statistics(_:)`` gave,
+  ///     if its gradient tiles are to be used.
+  ///   - inputs: Those of this shard; of them, targets and weights are looked at.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for no part, or one of another shape or engine; as ``run(_:)``.
+  public func merge<Element: FloatingPointElement>(
+    _ parts: [LinearCrossEntropyStatistics], _ inputs: LinearCrossEntropyInputs<Element>
+  ) throws -> LinearCrossEntropyOutput {
+    guard !parts.isEmpty else { throw TileCLError.invalid("parts", "empty", allowed: "one from each shard") }
+    for part in parts {
+      try part.values.require("parts", shape: descriptor.statisticsShape, dtype: .float32, on: engine)
+      try part.values.requireContiguous("parts")
+    }
+    try inputs.validate(descriptor, on: engine)
+    guard descriptor.tokens > 0 else { return try emptyOutput() }
+    guard let forward else {
+      var rows = try descriptor.rows(of: parts[0].values.array())
+      for part in parts.dropFirst() {
+        for (token, row) in try descriptor.rows(of: part.values.array()).enumerated() {
+          rows[token].merge(row, hasClassTargets: descriptor.targets == .classes)
+        }
+      }
+      return try output(Reference.linearCrossEntropy(descriptor, rows: rows, inputs.values()), rows: rows)
+    }
+    let (statistics, arguments) = try forward.merge(parts, inputs, engine: engine)
+    return try forward.output(statistics, arguments, engine: engine)
+  }
+
+  /// The reference's results, rounded once.
+  private func output(
+    _ result: LinearCrossEntropyResult, rows: [LinearCrossEntropyRow]
+  ) throws -> LinearCrossEntropyOutput {
+    let (tokens, outputs) = (descriptor.tokens, descriptor.outputs)
+    func numbers(_ values: [Double], _ shape: [Int], _ isWanted: Bool = true) throws -> Tensor<Float>? {
+      try isWanted ? engine.tensor(values.map(Float.init(rounding:)), shape: shape) : nil
+    }
+    let (selected, top) = (descriptor.selectedCount, descriptor.topCount)
     return LinearCrossEntropyOutput(
       loss: try engine.tensor(result.loss.map(Float.init(rounding:)), shape: descriptor.lossShape),
-      lse: try engine.tensor(result.lse.map(Float.init(rounding:)), shape: [tokens]))
+      lse: try engine.tensor(result.lse.map(Float.init(rounding:)), shape: [tokens]),
+      logProbabilities: try numbers(result.logProbabilities, [tokens], outputs.contains(.logProbabilities)),
+      entropy: try numbers(result.entropy, [tokens], outputs.contains(.entropy)),
+      argmax: try outputs.contains(.argmax) ? engine.tensor(result.argmax, shape: [tokens]) : nil,
+      accuracy: try numbers(result.accuracy, [], outputs.contains(.accuracy)),
+      selectedLogits: try numbers(result.selectedLogits, [tokens, selected], selected > 0),
+      topLogProbabilities: try numbers(result.topLogProbabilities, [tokens, top], top > 0),
+      topClasses: try top > 0 ? engine.tensor(result.topClasses, shape: [tokens, top]) : nil,
+      gradientTiles: nil, state: .reference(rows))
   }
-}
 
-extension LinearCrossEntropyDescriptor {
-  var lossShape: [Int] { reduction == .none ? [tokens] : [] }
+  /// The results of an empty batch.
+  private func emptyOutput() throws -> LinearCrossEntropyOutput {
+    let isNone = descriptor.reduction == .none
+    return try output(
+      LinearCrossEntropyResult(loss: isNone ? [] : [0], lse: [], accuracy: [0]), rows: [])
+  }
 }
 
 extension Engine {

@@ -38,8 +38,9 @@ public struct Tensor<Element: TensorElement>: Sendable {
 
   /// Whether the elements follow each other row by row without gaps.
   public var isContiguous: Bool {
-    // Along an axis with one element no stride is ever taken.
-    zip(shape, zip(strides, Shape.rowMajorStrides(shape))).allSatisfy { $0 == 1 || $1.0 == $1.1 }
+    // Along an axis with one element no stride is ever taken, and without elements none at all.
+    count == 0
+      || zip(shape, zip(strides, Shape.rowMajorStrides(shape))).allSatisfy { $0 == 1 || $1.0 == $1.1 }
   }
 
   /// The device memory; nil on the reference backend.
@@ -51,6 +52,7 @@ public struct Tensor<Element: TensorElement>: Sendable {
   ///
   /// - Throws: ``TileCLError/Code/openCL`` when the device failed.
   public func array() throws -> [Element] {
+    guard count > 0 else { return [] }
     if isContiguous { return try storage.elements(Element.self, first: offset, count: count) }
     let extent = zip(shape, strides).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
     let span = try storage.elements(Element.self, first: offset, count: extent)

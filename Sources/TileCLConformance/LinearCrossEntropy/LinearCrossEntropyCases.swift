@@ -1,13 +1,12 @@
-import Glibc
 import TileCL
 
 /// Cases of linear cross-entropy.
 ///
-/// All of them share one compiled program a dtype, because sizes are arguments of the kernels. Losses and LSE are held
-/// to the bounds of fp32 for every dtype: inputs are exact, and everything after them is fp32.
+/// Losses and LSE are held to the bounds of fp32 for every dtype: inputs are exact, and everything after them is fp32.
+/// Gradients are rounded to the dtype.
 public enum LinearCrossEntropyCases {
   public static let all: [ConformanceCase] =
-    shapes + reductions + ignoring + distributions + views + [rerun, infinities, longSum]
+    shapes + reductions + ignoring + distributions + views + [infinities, longSum] + gradientCases + optionCases
 
   /// Sizes on both sides of tile and vector widths, in every dtype.
   private static let shapes: [ConformanceCase] = [
@@ -68,16 +67,6 @@ public enum LinearCrossEntropyCases {
     }
   }
 
-  private static let rerun = ConformanceCase(operation: .linearCrossEntropy, name: "rerun") { engine in
-    let problem = LinearCrossEntropyProblem(tokens: 257, hiddenSize: 129, vocabulary: 4099, reduction: .mean)
-    let first = try run(problem, Float.self, engine)
-    let second = try run(problem, Float.self, engine)
-    return [
-      .exact("loss's bits", candidate: second.loss.map(\.bitPattern), expected: first.loss.map(\.bitPattern)),
-      .exact("lse's bits", candidate: second.lse.map(\.bitPattern), expected: first.lse.map(\.bitPattern)),
-    ]
-  }
-
   /// Logits [inf, inf], [-inf, -inf], [nan, nan], [2, 1] and, with a third class, [inf, inf, -inf].
   private static let infinities = ConformanceCase(operation: .linearCrossEntropy, name: "infinities", isSmall: true) {
     engine in
@@ -127,76 +116,51 @@ public enum LinearCrossEntropyCases {
 // MARK: - Running one problem
 
 extension LinearCrossEntropyCases {
-  private static func make(_ name: String, _ problem: LinearCrossEntropyProblem, _ dtype: DType) -> ConformanceCase {
+  static func make(
+    _ name: String, _ problem: LinearCrossEntropyProblem, _ dtype: DType, withGradients: Bool = false
+  ) -> ConformanceCase {
     ConformanceCase(
       operation: .linearCrossEntropy,
       name: "\(name)-\(problem.tokens)x\(problem.hiddenSize)x\(problem.vocabulary)-\(dtype)",
       // One tile of any shape, and few steps along D.
       isSmall: max(problem.tokens, problem.vocabulary) <= 128 && problem.hiddenSize <= 32
     ) { engine in
+      func compare<Element: FloatingPointElement>(_ type: Element.Type) throws -> [Comparison] {
+        let trial = try LinearCrossEntropyTrial<Element>(problem, on: engine)
+        return try withGradients ? trial.comparisons() : trial.compare(trial.forward())
+      }
       switch dtype {
-      case .float16: try compare(problem, Float16.self, engine)
-      case .bfloat16: try compare(problem, BFloat16.self, engine)
-      default: try compare(problem, Float.self, engine)
+      case .float16: return try compare(Float16.self)
+      case .bfloat16: return try compare(BFloat16.self)
+      default: return try compare(Float.self)
       }
     }
   }
 
-  private static func run<Element: FloatingPointElement>(
-    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, _ engine: Engine
-  ) throws -> (loss: [Float], lse: [Float]) {
-    let (embeddings, classifier, targets) = problem.input(type)
-    let output = try engine.makePlan(problem.descriptor(Element.dtype)).run(
-      embeddings: try engine.tensor(embeddings, shape: [problem.tokens, problem.hiddenSize]),
-      classifier: try engine.tensor(classifier, shape: [problem.vocabulary, problem.hiddenSize]),
-      targets: try engine.tensor(targets, shape: [problem.tokens]))
-    return (try output.loss.array(), try output.lse.array())
-  }
-
-  private static func compare<Element: FloatingPointElement>(
-    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, _ engine: Engine
-  ) throws -> [Comparison] {
-    try compare(problem, type, candidate: run(problem, type, engine))
-  }
-
-  private static func compare<Element: FloatingPointElement>(
-    _ problem: LinearCrossEntropyProblem, _ type: Element.Type, candidate: (loss: [Float], lse: [Float])
-  ) throws -> [Comparison] {
-    let (embeddings, classifier, targets) = problem.input(type)
-    let (rows, classes) = (embeddings.map(\.floatValue), classifier.map(\.floatValue))
-    let oracle = try Reference.linearCrossEntropy(
-      problem.descriptor(Element.dtype), embeddings: rows, classifier: classes, targets: targets)
-    let baseline = problem.baseline(embeddings: rows, classifier: classes, targets: targets)
-    // The target's logit is one of those in the sum, so only the logarithm's rounding may leave less than 0.
-    let negative = candidate.loss.filter { $0 < -1e-6 }
-    return [
-      .floating(
-        "loss", candidate: candidate.loss, oracle: oracle.loss, baseline: baseline.loss, dtype: .float32),
-      .floating("lse", candidate: candidate.lse, oracle: oracle.lse, baseline: baseline.lse, dtype: .float32),
-      .exact("negative losses", candidate: negative, expected: []),
-    ]
-  }
-
   /// Embeddings, classifier and targets as slices out of the middle of larger tensors.
-  private static func compareViews<Element: FloatingPointElement>(
+  static func compareViews<Element: FloatingPointElement>(
     _ problem: LinearCrossEntropyProblem, _ type: Element.Type, _ engine: Engine
   ) throws -> [Comparison] {
-    let (embeddings, classifier, targets) = problem.input(type)
-    func slice(_ values: [Element], rows: Int) throws -> Tensor<Element> {
+    let trial = try LinearCrossEntropyTrial<Element>(problem, on: engine)
+    func slice(_ values: [Float], rows: Int) throws -> Tensor<Element> {
       let (depth, width) = (problem.hiddenSize, problem.hiddenSize + 7)
       var wide = [Element](repeating: Element(rounding: .nan), count: (rows + 2) * width)
       for row in 0..<rows {
-        for d in 0..<depth { wide[(row + 1) * width + 3 + d] = values[row * depth + d] }
+        for d in 0..<depth { wide[(row + 1) * width + 3 + d] = Element(rounding: Double(values[row * depth + d])) }
       }
       return try engine.tensor(wide, shape: [rows + 2, width])
         .sliced(axis: 0, range: 1..<rows + 1).sliced(axis: 1, range: 3..<3 + depth)
     }
     // What surrounds the slices would be found out: NaN, and targets that are no classes.
-    let view = try engine.tensor([-7, -7, -7] + targets + [-7], shape: [problem.tokens + 4])
+    let view = try engine.tensor([-7, -7, -7] + trial.values.targets + [-7], shape: [problem.tokens + 4])
       .sliced(axis: 0, range: 3..<problem.tokens + 3)
-    let output = try engine.makePlan(problem.descriptor(Element.dtype)).run(
-      embeddings: try slice(embeddings, rows: problem.tokens),
-      classifier: try slice(classifier, rows: problem.vocabulary), targets: view)
-    return try compare(problem, type, candidate: (try output.loss.array(), try output.lse.array()))
+    var inputs = trial.inputs
+    inputs.embeddings = try slice(trial.values.embeddings, rows: problem.tokens)
+    inputs.classifier = .dense(try slice(trial.values.classifier, rows: problem.vocabulary))
+    inputs.targets = view
+    let output = try engine.makePlan(trial.descriptor).run(inputs)
+    let gradients = try engine.makeBackwardPlan(trial.descriptor, filter: .exact)
+      .run(inputs, forward: output, upstream: trial.upstream())
+    return try trial.compare(output) + trial.compare(gradients, again: gradients)
   }
 }

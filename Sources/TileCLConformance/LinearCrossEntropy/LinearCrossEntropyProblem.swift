@@ -1,7 +1,7 @@
 import Glibc
 import TileCL
 
-/// Seeded input of one linear cross-entropy case, and the values that it is held against.
+/// Seeded input of one linear cross-entropy case.
 struct LinearCrossEntropyProblem: Sendable {
   /// What embeddings and classifier look like.
   enum Data: String, Sendable {
@@ -13,6 +13,9 @@ struct LinearCrossEntropyProblem: Sendable {
     case large
     /// All logits equal: every loss is log V.
     case equal
+    /// Mean logits that fall with the logarithm of the class's rank, as those of a language model do; ranks are
+    /// shuffled.
+    case zipf
   }
 
   /// Which targets are ignored.
@@ -29,6 +32,20 @@ struct LinearCrossEntropyProblem: Sendable {
   var reduction = LinearCrossEntropyDescriptor.Reduction.none
   var data = Data.random
   var ignored = Ignored.none
+  var logits = LinearCrossEntropyLogits()
+  var targets = LinearCrossEntropyTargets.classes
+  var loss = LinearCrossEntropyLoss()
+  var sequenceLength: Int?
+  var shift = 0
+  var outputs: LinearCrossEntropyOutputs = []
+  var selectedCount = 0
+  var topCount = 0
+  var quantization: QuantizationFormat?
+  /// Whether LSE, log-probabilities and entropy have gradients besides the loss.
+  var usesUpstream = false
+  var filter = GradientFilter.exact
+  var parameters = LinearCrossEntropyParameters.all
+  var tileBudget: Int?
 
   var ignoreIndex: Int32 {
     if case .some(let index) = ignored { index } else { -100 }
@@ -37,67 +54,97 @@ struct LinearCrossEntropyProblem: Sendable {
   func descriptor(_ dtype: DType) throws -> LinearCrossEntropyDescriptor {
     try LinearCrossEntropyDescriptor(
       tokens: tokens, hiddenSize: hiddenSize, vocabulary: vocabulary, dtype: dtype, reduction: reduction,
-      ignoreIndex: ignoreIndex)
+      ignoreIndex: ignoreIndex, logits: logits, targets: targets, loss: loss, sequenceLength: sequenceLength,
+      shift: shift, outputs: outputs, selectedCount: selectedCount, topCount: topCount, quantization: quantization)
   }
 
-  /// Embeddings, classifier and targets.
-  func input<Element: FloatingPointElement>(_ type: Element.Type) -> ([Element], [Element], [Int32]) {
+  /// The input, rounded to what `Element` holds, and the classifier's codes if it is quantized.
+  func input<Element: FloatingPointElement>(
+    _ type: Element.Type
+  ) throws -> (values: LinearCrossEntropyValues, codes: PackedWeights?) {
     let sizes = [tokens, hiddenSize, vocabulary].map { UInt64(clamping: $0) }
-    var values = SeededValues(seed: sizes.reduce(17) { $0 &* 1009 &+ $1 })
+    var random = SeededValues(seed: sizes.reduce(17) { $0 &* 1009 &+ $1 })
     let size = Double(hiddenSize)
     let scale = data == .large ? 300 / size.squareRoot() : data == .peaked ? 1 : 1 / size.squareRoot()
-    let embeddings = values.normals(tokens * hiddenSize, scale: scale, as: type)
-    var classifier = values.normals(vocabulary * hiddenSize, as: type)
-    var targets = values.integers(tokens, in: 0..<vocabulary).map { Int32(clamping: $0) }
-    switch data {
-    case .random, .large:
-      break
-    case .peaked:
-      for index in 0..<min(tokens, vocabulary) {
-        targets[index] = Int32(clamping: index)
-        for d in 0..<hiddenSize { classifier[index * hiddenSize + d] = embeddings[index * hiddenSize + d] }
-      }
-    case .equal:
-      for index in classifier.indices { classifier[index] = classifier[index % hiddenSize] }
+    var values = LinearCrossEntropyValues(
+      embeddings: random.normals(tokens * hiddenSize, scale: scale, as: type).map(\.floatValue),
+      classifier: random.normals(vocabulary * hiddenSize, as: type).map(\.floatValue))
+    let classes = random.integers(tokens, in: 0..<vocabulary).map { Int32(clamping: $0) }
+    if targets.classCount != nil { values.targets = classes }
+    shape(&values, type, &random)
+    if case .top(let count) = targets {
+      values.targets = random.integers(tokens * count, in: 0..<vocabulary).map { Int32(clamping: $0) }
     }
     switch ignored {
     case .none: break
-    case .some(let index): for token in stride(from: 1, to: tokens, by: 3) { targets[token] = index }
-    case .all: targets = targets.map { _ in -100 }
+    case .some(let index):
+      for place in stride(from: 1, to: values.targets.count, by: 3) { values.targets[place] = index }
+    case .all: values.targets = values.targets.map { _ in -100 }
     }
-    return (embeddings, classifier, targets)
+    addOptions(&values, type, &random)
+    let codes = try quantization.map {
+      try Reference.quantize(values.classifier, columns: vocabulary, depth: hiddenSize, format: $0)
+    }
+    if let codes { values.classifier = Reference.dequantize(codes) }
+    return (values, codes)
   }
 
-  /// Loss and LSE by way of explicit fp32 logits, added up in the plainest order.
-  ///
-  /// Logits are not rounded to the dtype in between, as an unfused evaluation would: the operation promises fp32
-  /// accumulation for every dtype, and is held to it.
-  func baseline(
-    embeddings: [Float], classifier: [Float], targets: [Int32]
-  ) -> (loss: [Float], lse: [Float]) {
-    let pairs = Parallel.rows(tokens, stride: 2, zero: Float(0)) { token, output in
-      var logits = [Float](repeating: 0, count: vocabulary)
-      for index in 0..<vocabulary {
-        var sum: Float = 0
+  /// Gives embeddings and classifier the data's shape.
+  private func shape<Element: FloatingPointElement>(
+    _ values: inout LinearCrossEntropyValues, _ type: Element.Type, _ random: inout SeededValues
+  ) {
+    switch data {
+    case .random, .large: break
+    case .peaked:
+      for index in 0..<min(tokens, vocabulary) {
+        if !values.targets.isEmpty { values.targets[index] = Int32(clamping: index) }
         for d in 0..<hiddenSize {
-          sum += embeddings[token * hiddenSize + d] * classifier[index * hiddenSize + d]
+          values.classifier[index * hiddenSize + d] = values.embeddings[index * hiddenSize + d]
         }
-        logits[index] = sum
       }
-      let maximum = logits.max() ?? 0
-      let lse = log(logits.reduce(0) { $0 + exp($1 - maximum) }) + maximum
-      output[0] = lse
-      output[1] = targets[token] == ignoreIndex ? 0 : lse - logits[Int(targets[token])]
+    case .equal:
+      for index in values.classifier.indices { values.classifier[index] = values.classifier[index % hiddenSize] }
+    case .zipf:
+      // All embeddings share a component 1, and a class's is -2 ln(rank + 1).
+      for token in 0..<tokens { values.embeddings[token * hiddenSize] = 1 }
+      let ranks = random.integers(vocabulary, in: 0..<vocabulary)
+      for (index, rank) in ranks.enumerated() {
+        values.classifier[index * hiddenSize] = Element(rounding: -2 * log(Double(rank + 1))).floatValue
+      }
+      for token in values.targets.indices {
+        values.targets[token] = Int32(clamping: ranks.firstIndex(of: token % 7) ?? 0)
+      }
     }
-    let losses = (0..<tokens).map { pairs[2 * $0 + 1] }
-    let counted = targets.count { $0 != ignoreIndex }
-    let sum = losses.reduce(0, +)
-    let loss =
-      switch reduction {
-      case .none: losses
-      case .sum: [sum]
-      case .mean: [counted == 0 ? 0 : sum / Float(counted)]
-      }
-    return (loss, (0..<tokens).map { pairs[2 * $0] })
+  }
+
+  private func addOptions<Element: FloatingPointElement>(
+    _ values: inout LinearCrossEntropyValues, _ type: Element.Type, _ random: inout SeededValues
+  ) {
+    if logits.hasBias { values.bias = random.normals(vocabulary, as: type).map(\.floatValue) }
+    switch targets {
+    case .classes: break
+    case .probabilities:
+      values.probabilities = random.uniforms(tokens * vocabulary, in: 0...2 / Double(vocabulary), as: type)
+        .map(\.floatValue)
+    case .top(let count):
+      values.probabilities = random.uniforms(tokens * count, in: 0...2 / Double(count), as: type).map(\.floatValue)
+    }
+    if loss.hasClassWeights { values.classWeights = random.uniforms(vocabulary, in: 0.5...2, as: Float.self) }
+    if loss.hasTokenWeights { values.tokenWeights = random.normals(tokens, as: Float.self) }
+    values.divisor = Float(tokens) + 0.5
+    values.selected = random.integers(tokens * selectedCount, in: 0..<vocabulary).map { Int32(clamping: $0) }
+  }
+
+  /// The upstream gradients.
+  func upstream() -> LinearCrossEntropyUpstreamValues {
+    var random = SeededValues(seed: UInt64(clamping: 31 * tokens + vocabulary))
+    func numbers(_ count: Int) -> [Float] { random.normals(count) }
+    var upstream = LinearCrossEntropyUpstreamValues(loss: numbers(reduction == .none ? tokens : 1), lossFactor: 1.25)
+    if usesUpstream {
+      upstream.lse = numbers(tokens)
+      if targets == .classes { upstream.logProbabilities = numbers(tokens) }
+      if outputs.contains(.entropy) { upstream.entropy = numbers(tokens) }
+    }
+    return upstream
   }
 }

@@ -1,4 +1,3 @@
-import Glibc
 import TileCLCore
 
 extension Reference {
@@ -8,130 +7,98 @@ extension Reference {
   /// is added; the sum of exponentials is taken relative to a running maximum, so that no size of logits overflows. An
   /// infinite logit follows the limits of the formula: LSE is +inf beside any +inf, -inf when all are -inf.
   ///
-  /// Tokens are evaluated in parallel, some at a time; memory beyond the results is a few rows a core.
+  /// Tokens are evaluated in parallel, some at a time; memory beyond the results is a few rows of logits a core.
   ///
   /// - Parameters:
   ///   - problem: The sizes, reduction and ignore index. Its dtype is not used: rounding to it is done by the caller.
   ///   - embeddings: [N, D], row-major.
   ///   - classifier: [V, D], row-major.
   ///   - targets: [N].
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for an array of another length, ``TileCLError/Code/outOfRange`` for
-  ///   the first target that is neither in 0..<V nor the ignore index.
+  /// - Throws: As ``linearCrossEntropy(_:_:)``.
   public static func linearCrossEntropy(
     _ problem: LinearCrossEntropyDescriptor, embeddings: [Float], classifier: [Float], targets: [Int32]
   ) throws -> LinearCrossEntropyResult {
-    let (tokens, depth) = (problem.tokens, problem.hiddenSize)
+    try linearCrossEntropy(
+      problem, LinearCrossEntropyValues(embeddings: embeddings, classifier: classifier, targets: targets))
+  }
+
+  /// Everything that a linear cross-entropy problem asks for, in fp64.
+  ///
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for an array of another length or a divisor that is 0 or not
+  ///   finite, ``TileCLError/Code/outOfRange`` for the first target that is neither in 0..<V nor the ignore index, or
+  ///   the first selected class that there is not.
+  public static func linearCrossEntropy(
+    _ problem: LinearCrossEntropyDescriptor, _ values: LinearCrossEntropyValues
+  ) throws -> LinearCrossEntropyResult {
+    try linearCrossEntropy(problem, LinearCrossEntropyOperands(values))
+  }
+
+  package static func linearCrossEntropy(
+    _ problem: LinearCrossEntropyDescriptor, _ operands: LinearCrossEntropyOperands
+  ) throws -> LinearCrossEntropyResult {
+    try operands.validate(problem)
+    let pass = LinearCrossEntropyPass(problem, operands)
+    var result = pass.result(pass.rows())
+    pass.addLogits(to: &result)
+    return result
+  }
+
+  /// The statistics of every token over the classes of a shard.
+  ///
+  /// - Throws: As ``linearCrossEntropy(_:_:)``.
+  package static func linearCrossEntropyRows(
+    _ problem: LinearCrossEntropyDescriptor, _ values: LinearCrossEntropyValues
+  ) throws -> [LinearCrossEntropyRow] {
+    let operands = LinearCrossEntropyOperands(values)
+    try operands.validate(problem)
+    return LinearCrossEntropyPass(problem, operands).rows()
+  }
+
+  /// What follows from the statistics over the whole vocabulary; of the values, targets and weights are looked at.
+  package static func linearCrossEntropy(
+    _ problem: LinearCrossEntropyDescriptor, rows: [LinearCrossEntropyRow], _ values: LinearCrossEntropyValues
+  ) -> LinearCrossEntropyResult {
+    LinearCrossEntropyPass(problem, LinearCrossEntropyOperands(values)).result(rows)
+  }
+
+  /// The gradients of linear cross-entropy, from those by what it gives, in fp64.
+  ///
+  /// With d the gradient by a token's loss times its weight u, τ = w ((1 - α) q + α / V), T = Σ_v τ, p = exp(z - LSE)
+  /// and H the entropy, the gradient by a logit is
+  ///
+  ///     g = p (d (T + 2 ζ LSE) + dLSE - dlogp - dH (log p + H)) - d τ + dlogp onehot
+  ///
+  /// that by a product is x = s (1 - (z / c)²) g, and dE = x C, dC = xᵀ E, db = Σ_n x. Memory is N x V numbers.
+  ///
+  /// - Parameters:
+  ///   - problem: What was computed.
+  ///   - values: What it was computed from.
+  ///   - upstream: The gradients by loss, LSE, log-probabilities and entropy.
+  ///   - rows: For a shard, the merged statistics.
+  /// - Returns: The gradients; ignored tokens have none by the loss.
+  /// - Throws: As ``linearCrossEntropy(_:_:)``.
+  public static func linearCrossEntropyGradients(
+    _ problem: LinearCrossEntropyDescriptor, _ values: LinearCrossEntropyValues,
+    upstream: LinearCrossEntropyUpstreamValues = LinearCrossEntropyUpstreamValues()
+  ) throws -> LinearCrossEntropyReferenceGradients {
+    try linearCrossEntropyGradients(problem, values, upstream: upstream, rows: nil)
+  }
+
+  package static func linearCrossEntropyGradients(
+    _ problem: LinearCrossEntropyDescriptor, _ values: LinearCrossEntropyValues,
+    upstream: LinearCrossEntropyUpstreamValues, rows: [LinearCrossEntropyRow]?
+  ) throws -> LinearCrossEntropyReferenceGradients {
+    let operands = LinearCrossEntropyOperands(values)
+    try operands.validate(problem)
     for (name, count, expected) in [
-      ("embeddings", embeddings.count, tokens * depth),
-      ("classifier", classifier.count, problem.vocabulary * depth),
-      ("targets", targets.count, tokens),
-    ] where count != expected {
-      throw TileCLError.invalid("\(name).count", count, allowed: "\(expected)")
+      ("upstream.loss", upstream.loss.count, problem.reduction == .none ? problem.tokens : 1),
+      ("upstream.lse", upstream.lse.count, problem.tokens),
+      ("upstream.logProbabilities", upstream.logProbabilities.count, problem.tokens),
+      ("upstream.entropy", upstream.entropy.count, problem.tokens),
+    ] where count != 0 && count != expected {
+      throw TileCLError.invalid("\(name).count", count, allowed: "0 or \(expected)")
     }
-    for (token, target) in targets.enumerated() where target != problem.ignoreIndex {
-      guard target >= 0, Int(target) < problem.vocabulary else {
-        throw problem.targetError(token: token, value: target)
-      }
-    }
-
-    // A pair (LSE, loss) a token.
-    let width = TokenTile.scalarCount
-    let tiles = (tokens + width - 1) / width
-    let pairs = Parallel.rows(tiles, stride: 2 * width, zero: 0.0) { tile, output in
-      var classes = ClassSums(problem, targets: targets, firstToken: tile * width)
-      classes.add(embeddings: embeddings, classifier: classifier)
-      for lane in 0..<width {
-        output[2 * lane] = classes.lse(lane)
-        output[2 * lane + 1] = classes.loss(lane)
-      }
-    }
-    let losses = (0..<tokens).map { pairs[2 * $0 + 1] }
-    return LinearCrossEntropyResult(
-      loss: reduced(losses, targets: targets, problem), lse: (0..<tokens).map { pairs[2 * $0] })
-  }
-
-  private static func reduced(
-    _ losses: [Double], targets: [Int32], _ problem: LinearCrossEntropyDescriptor
-  ) -> [Double] {
-    switch problem.reduction {
-    case .none:
-      return losses
-    case .sum:
-      return [losses.reduce(0, +)]
-    case .mean:
-      let counted = targets.count { $0 != problem.ignoreIndex }
-      return [counted == 0 ? 0 : losses.reduce(0, +) / Double(counted)]
-    }
-  }
-}
-
-/// A value for each of the tokens that are evaluated together: one pass over the classifier serves them all.
-private typealias TokenTile = SIMD8<Double>
-
-/// The running sums over classes of the tokens of one tile; lanes past the last token repeat it.
-private struct ClassSums {
-  let problem: LinearCrossEntropyDescriptor
-  let firstToken: Int
-  /// The class that each lane looks for; nil for an ignored token.
-  let sought: [Int32?]
-  var maximum = TokenTile(repeating: -.infinity)
-  /// The sum of exponentials relative to the maximum.
-  var sum = TokenTile.zero
-  var targetLogit = TokenTile.zero
-
-  init(_ problem: LinearCrossEntropyDescriptor, targets: [Int32], firstToken: Int) {
-    self.problem = problem
-    self.firstToken = firstToken
-    sought = (0..<TokenTile.scalarCount).map { lane in
-      let target = targets[min(firstToken + lane, problem.tokens - 1)]
-      return target == problem.ignoreIndex ? nil : target
-    }
-  }
-
-  mutating func add(embeddings: [Float], classifier: [Float]) {
-    let depth = problem.hiddenSize
-    let rows = (0..<depth).map { d in
-      var column = TokenTile.zero
-      for lane in 0..<TokenTile.scalarCount {
-        column[lane] = Double(embeddings[min(firstToken + lane, problem.tokens - 1) * depth + d])
-      }
-      return column
-    }
-    classifier.withUnsafeBufferPointer { classifier in
-      rows.withUnsafeBufferPointer { rows in
-        for index in 0..<problem.vocabulary {
-          var logits = TokenTile.zero
-          for d in 0..<depth {
-            logits += rows[d] * Double(classifier[index * depth + d])
-          }
-          add(logits, class: Int32(truncatingIfNeeded: index))
-        }
-      }
-    }
-  }
-
-  private mutating func add(_ logits: TokenTile, class index: Int32) {
-    for lane in 0..<TokenTile.scalarCount {
-      let logit = logits[lane]
-      if logit > maximum[lane] {
-        sum[lane] = sum[lane] * exp(maximum[lane] - logit) + 1
-        maximum[lane] = logit
-      } else if logit == maximum[lane] {
-        // Apart from the next branch because inf - inf is not 0.
-        sum[lane] += 1
-      } else {
-        sum[lane] += exp(logit - maximum[lane])
-      }
-      if sought[lane] == index { targetLogit[lane] = logit }
-    }
-  }
-
-  func lse(_ lane: Int) -> Double {
-    log(sum[lane]) + maximum[lane]
-  }
-
-  func loss(_ lane: Int) -> Double {
-    // The difference first: a small loss beside large logits keeps its digits.
-    sought[lane] == nil ? 0 : log(sum[lane]) - (targetLogit[lane] - maximum[lane])
+    let pass = LinearCrossEntropyPass(problem, operands)
+    return pass.gradients(.init(upstream), rows: rows ?? pass.rows())
   }
 }

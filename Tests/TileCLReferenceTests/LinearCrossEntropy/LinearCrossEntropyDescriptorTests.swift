@@ -5,9 +5,9 @@ import TileCLReference
 @Suite("Linear cross-entropy: problem descriptor")
 struct LinearCrossEntropyDescriptorTests {
   @Test(
-    "A size outside 1...2^31 - 1 names its argument",
+    "A size outside its range names its argument",
     arguments: [
-      ("tokens", 0, 4, 5), ("tokens", -1, 4, 5), ("tokens", 1 << 31, 1, 1), ("hiddenSize", 3, 0, 5),
+      ("tokens", -1, 4, 5), ("tokens", 1 << 31, 1, 1), ("hiddenSize", 3, 0, 5),
       ("hiddenSize", 3, 1 << 31, 5), ("vocabulary", 3, 4, 0), ("vocabulary", 3, 4, .min), ("vocabulary", 3, 4, .max),
     ])
   func sizes(argument: String, tokens: Int, hiddenSize: Int, vocabulary: Int) throws {
@@ -46,5 +46,44 @@ struct LinearCrossEntropyDescriptorTests {
     let small = try LinearCrossEntropyDescriptor(tokens: 1000, hiddenSize: 1, vocabulary: 50_264)
     #expect(small.logitsByteCount == 201_056_000)
     #expect(try LinearCrossEntropyDescriptor(tokens: most, hiddenSize: 1, vocabulary: most).logitsByteCount == .max)
+  }
+
+  @Test("An option outside its range names its argument")
+  func options() throws {
+    func expect(_ argument: String, _ make: () throws -> LinearCrossEntropyDescriptor) throws {
+      let error = try #require(throws: TileCLError.self, performing: { _ = try make() })
+      #expect(error.code == .invalidArgument)
+      #expect(error.argument == argument)
+    }
+    func make(
+      logits: LinearCrossEntropyLogits = .init(), targets: LinearCrossEntropyTargets = .classes,
+      loss: LinearCrossEntropyLoss = .init(), sequenceLength: Int? = nil, shift: Int = 0,
+      outputs: LinearCrossEntropyOutputs = [], selected: Int = 0, top: Int = 0, shard: VocabularyShard? = nil
+    ) throws -> LinearCrossEntropyDescriptor {
+      try LinearCrossEntropyDescriptor(
+        tokens: 6, hiddenSize: 2, vocabulary: 5, logits: logits, targets: targets, loss: loss,
+        sequenceLength: sequenceLength, shift: shift, outputs: outputs, selectedCount: selected, topCount: top,
+        shard: shard)
+    }
+    for scale in [0, Float.nan, .infinity] { try expect("logits.scale") { try make(logits: .init(scale: scale)) } }
+    for cap in [0, -1, Float.nan, .infinity] {
+      try expect("logits.softcap") { try make(logits: .init(softcap: cap)) }
+    }
+    for smoothing in [-0.1, 1.1, Float.nan] {
+      try expect("loss.labelSmoothing") { try make(loss: .init(labelSmoothing: smoothing)) }
+    }
+    try expect("loss.zLossWeight") { try make(loss: .init(zLossWeight: .infinity)) }
+    for length in [0, 4, -1] { try expect("sequenceLength") { try make(sequenceLength: length) } }
+    try expect("shift") { try make(shift: 1 << 31) }
+    for count in [0, 4097] { try expect("targets.count") { try make(targets: .top(count: count)) } }
+    try expect("outputs") { try make(targets: .probabilities, outputs: .accuracy) }
+    try expect("selectedCount") { try make(selected: -1) }
+    try expect("topCount") { try make(top: 6) }
+    try expect("topCount") { try make(top: 1, shard: VocabularyShard(firstClass: 0, vocabulary: 10)) }
+    for first in [-1, 6] {
+      try expect("shard.firstClass") { try make(shard: VocabularyShard(firstClass: first, vocabulary: 10)) }
+    }
+    try expect("shard.vocabulary") { try make(shard: VocabularyShard(firstClass: 0, vocabulary: 0)) }
+    _ = try make(shift: -3, selected: 3, top: 5)
   }
 }

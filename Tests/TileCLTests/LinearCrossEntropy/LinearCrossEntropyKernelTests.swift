@@ -1,12 +1,13 @@
 import Testing
-import TileCLConformance
+import TileCLRuntime
 import TileCLTestSupport
 
 @testable import TileCL
+@testable import TileCLConformance
 
 @Suite("Linear cross-entropy: kernel choice and workspace")
 struct LinearCrossEntropyKernelTests {
-  typealias Tile = LinearCrossEntropyKernelDescriptor.Tile
+  typealias Tile = LinearCrossEntropyTile
 
   @Test("Sizes are no part of the compiled program; the dtype is", .enabled(if: TestEngines.hasOpenCL))
   func compileKey() throws {
@@ -16,7 +17,7 @@ struct LinearCrossEntropyKernelTests {
     {
       let problem = try LinearCrossEntropyDescriptor(
         tokens: tokens, hiddenSize: depth, vocabulary: classes, dtype: dtype, reduction: .sum, ignoreIndex: 3)
-      return try engine.makePlan(problem).kernels?.descriptor
+      return try engine.makePlan(problem).forward?.descriptor
     }
     let first = try kernels(1, 1, 1)
     #expect(try kernels(4099, 1, 1) == first)
@@ -31,17 +32,36 @@ struct LinearCrossEntropyKernelTests {
     #expect(tile.localByteCount <= 32 << 10)
   }
 
+  @Test("Tiles of gradients fit what products take", arguments: [Tile.wide, .narrow, .single])
+  func tileShapes(tile: Tile) {
+    for tile in [tile] + [4, 8, 16].flatMap(Tile.cpu) {
+      #expect(tile.columns <= tile.rows)
+      #expect(tile.columns % tile.microRows == 0)
+      #expect(tile.depth % tile.vector == 0)
+    }
+  }
+
+  /// The tiles that this device can run, its own among them.
+  private static func tiles(_ context: Context) throws -> [Tile] {
+    let problem = try LinearCrossEntropyDescriptor(tokens: 1, hiddenSize: 1, vocabulary: 1)
+    let own = try LinearCrossEntropyKernelDescriptor(problem, device: context.device).tile
+    let capabilities = context.device.capabilities
+    return Set([own, .wide, .narrow, .single] + Tile.cpu(vector: 16).suffix(1)).filter {
+      $0.groupItems <= capabilities.maximumWorkGroupSize && $0.localByteCount <= capabilities.localMemory
+    }
+  }
+
   @Test("The compiler takes no more local memory than the formula says", .enabled(if: TestEngines.hasOpenCL))
   func compiledLocalMemory() throws {
     let context = try #require(TestEngines.openCL?.context)
-    let descriptor = try LinearCrossEntropyKernelDescriptor(dtype: .float32, device: context.device)
+    let problem = try LinearCrossEntropyDescriptor(tokens: 1, hiddenSize: 1, vocabulary: 1)
+    var descriptor = try LinearCrossEntropyKernelDescriptor(problem, device: context.device)
     let variant = try KernelTable.choose(.linearCrossEntropy, on: context)
-    for tile in [descriptor.tile, .wide, .narrow, .single]
+    for tile in [descriptor.tile, .wide, .single]
     where tile.groupItems <= context.device.capabilities.maximumWorkGroupSize {
-      var other = descriptor
-      other.tile = tile
-      let program = try context.program(ProgramSource(files: variant.files, defines: other.defines))
-      let kernel = try program.kernel("tilecl_linear_cross_entropy_partials")
+      descriptor.tile = tile
+      let kernel = try context.program(variant.source(defines: descriptor.partialsDefines))
+        .kernel("tilecl_linear_cross_entropy_partials")
       // Some drivers count none of the static arrays, some round up.
       #expect(kernel.localMemory <= tile.localByteCount + 1024)
     }
@@ -55,21 +75,21 @@ struct LinearCrossEntropyKernelTests {
     for tile in [Tile.wide, .narrow, .single] {
       for units in [1, 2, 132] {
         let split = VocabularySplit(problem, tile: tile, computeUnits: units)
-        #expect(split.columnsPerSplit % tile.columns == 0)
-        #expect(split.splits * split.columnsPerSplit >= vocabulary)
-        #expect((split.splits - 1) * split.columnsPerSplit < vocabulary)
-        #expect(split.rowTiles * tile.rows >= tokens)
+        #expect(split.classesPerSplit % tile.rows == 0)
+        #expect(split.splits * split.classesPerSplit >= vocabulary)
+        #expect((split.splits - 1) * split.classesPerSplit < vocabulary)
+        #expect(split.tokenTiles * tile.columns >= tokens)
         let groups = 8 * units
-        // A split is at least half as small as asked for, or a single tile of columns.
-        #expect(2 * split.splits * split.rowTiles >= groups || split.columnsPerSplit == tile.columns)
-        #expect(split.partialsByteCount(tokens: tokens) == 12 * split.splits * tokens)
-        #expect(split.partialsByteCount(tokens: tokens) <= 12 * (groups * tile.rows + tokens))
+        // A split is at least half as small as asked for, or a single tile of classes.
+        #expect(2 * split.splits * split.tokenTiles >= groups || split.classesPerSplit == tile.rows)
+        #expect(split.partialsByteCount(tokens: tokens, statistics: 3) == 12 * split.splits * tokens)
+        #expect(split.partialsByteCount(tokens: tokens, statistics: 3) <= 12 * (groups * tile.columns + tokens))
       }
     }
   }
 
   @Test(
-    "The workspace is what the formula says, and what a run takes from the pool",
+    "The workspace is what the formula says, and bounds what a run takes from the pool",
     .enabled(if: TestEngines.hasOpenCL))
   func workspace() throws {
     // An engine of its own: other tests take memory at the same time.
@@ -78,8 +98,10 @@ struct LinearCrossEntropyKernelTests {
     let problem = try LinearCrossEntropyDescriptor(tokens: 300, hiddenSize: 5, vocabulary: 5000)
     let plan = try engine.makePlan(problem)
     let pool = try #require(engine.context).pool
-    let split = try #require(plan.kernels).split
-    #expect(plan.workspaceByteCount == 12 * 300 * split.splits + 4 * 300 + 12)
+    let split = try #require(plan.forward).partials.split
+    let partials = 12 * 300 * split.splits
+    #expect(plan.workspaceByteCount == partials + 16 * 300 + 4 * 300 + 32)
+    #expect(plan.stateByteCount == 8 * 300 + 4)
     #expect(plan.workspaceByteCount < problem.logitsByteCount / 8)
     #expect(try Engine.reference.makePlan(problem).workspaceByteCount == 0)
     let embeddings = try engine.zeros(Float.self, shape: [300, 5])
@@ -88,8 +110,10 @@ struct LinearCrossEntropyKernelTests {
     let before = pool.snapshot()
     #expect(before.peakBytes == before.activeBytes)
     let output = try plan.run(embeddings: embeddings, classifier: classifier, targets: targets)
-    let results = 4 * (output.loss.count + output.lse.count)
-    #expect(pool.snapshot().peakBytes == before.activeBytes + results + plan.workspaceByteCount)
+    let results = 4 * (output.loss.count + output.lse.count) + plan.stateByteCount
+    let taken = pool.snapshot().peakBytes - before.activeBytes
+    #expect(taken <= results + plan.workspaceByteCount)
+    #expect(taken >= partials)
     #expect(pool.snapshot().activeBytes == before.activeBytes + results)
   }
 
@@ -107,27 +131,30 @@ struct LinearCrossEntropyKernelTests {
   private static func compareTiles<Element: FloatingPointElement>(_ type: Element.Type) throws {
     let engine = try #require(TestEngines.openCL)
     let context = try #require(engine.context)
-    let (tokens, depth, classes) = (130, 35, 261)
-    let problem = try LinearCrossEntropyDescriptor(
-      tokens: tokens, hiddenSize: depth, vocabulary: classes, dtype: Element.dtype)
-    var values = SeededValues(seed: 21)
-    let embeddings = try engine.tensor(values.normals(tokens * depth, as: type), shape: [tokens, depth])
-    let classifier = try engine.tensor(values.normals(classes * depth, as: type), shape: [classes, depth])
-    let targets = try engine.tensor(
-      values.integers(tokens, in: 0..<classes).map { Int32(clamping: $0) }, shape: [tokens])
-    let oracle = try Reference.linearCrossEntropy(
-      problem, embeddings: embeddings.floats(), classifier: classifier.floats(), targets: targets.array())
-    var descriptor = try LinearCrossEntropyKernelDescriptor(dtype: Element.dtype, device: context.device)
-    for tile in Set([descriptor.tile, .wide, .narrow, .single])
-    where tile.groupItems <= context.device.capabilities.maximumWorkGroupSize {
+    let trial = try LinearCrossEntropyTrial<Element>(
+      LinearCrossEntropyProblem(
+        tokens: 130, hiddenSize: 35, vocabulary: 261, reduction: .mean, logits: .init(hasBias: true),
+        outputs: [.entropy, .argmax, .gradientTiles], filter: GradientFilter()), on: engine)
+    var descriptor = try LinearCrossEntropyKernelDescriptor(trial.descriptor, device: context.device)
+
+    for tile in try tiles(context) {
       descriptor.tile = tile
-      let kernels = try LinearCrossEntropyKernels(problem, descriptor: descriptor, context: context)
-      let output = try kernels.run(
-        engine: engine, embeddings: embeddings, classifier: classifier, targets: targets)
-      let errors = zip(try output.lse.array(), oracle.lse).map { abs(Double($0) - $1) }
-      // Some units in the last place of an LSE of about 30.
-      #expect(try #require(errors.max()) < 2e-5, "\(tile)")
-      #expect(abs(Double(try output.loss.array()[0]) - oracle.loss[0]) < 1e-5, "\(tile)")
+      let forward = try LinearCrossEntropyForward(trial.descriptor, descriptor: descriptor, context: context)
+      let (statistics, arguments) = try forward.statistics(trial.inputs, engine: engine)
+      let output = try forward.output(statistics, arguments, engine: engine)
+      for comparison in try trial.compare(output) { #expect(comparison.passed, "\(tile): \(comparison)") }
+      let backward = try LinearCrossEntropyBackward(
+        trial.descriptor, descriptor: descriptor, filter: trial.problem.filter, parameters: .all, budget: 1 << 16,
+        audits: false, engine: engine, context: context)
+      guard case .device(let low, let masses, let denominator) = output.state else { continue }
+      let gradients = try (0..<2).map { _ in
+        try backward.run(
+          trial.inputs, forward: output, upstream: trial.upstream(), low: low, masses: masses,
+          denominator: denominator)
+      }
+      for comparison in try trial.compare(gradients[0], again: gradients[1]) {
+        #expect(comparison.passed, "\(tile): \(comparison)")
+      }
     }
   }
 }

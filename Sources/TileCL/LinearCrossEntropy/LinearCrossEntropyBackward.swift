@@ -1,0 +1,156 @@
+import TileCLCore
+import TileCLReference
+import TileCLRuntime
+
+/// The kernels of a backward pass for one problem, and their launches.
+struct LinearCrossEntropyBackward: Sendable {
+  let problem: LinearCrossEntropyDescriptor
+  let descriptor: LinearCrossEntropyKernelDescriptor
+  let filter: GradientFilter
+  let parameters: LinearCrossEntropyParameters
+  let audits: Bool
+  let waves: LinearCrossEntropyWaves
+  let steps: LinearCrossEntropyGradientSteps
+  private let engine: Engine
+  private let context: Context
+  private let order: LinearCrossEntropyOrder?
+  /// Without and with gradients of the entropy, which cost a logarithm's share of work for each logit.
+  private let plain: LinearCrossEntropyProducts
+  private let ofEntropy: LinearCrossEntropyProducts?
+
+  init(
+    _ problem: LinearCrossEntropyDescriptor, descriptor: LinearCrossEntropyKernelDescriptor, filter: GradientFilter,
+    parameters: LinearCrossEntropyParameters, budget: Int?, audits: Bool, engine: Engine, context: Context
+  ) throws {
+    self.problem = problem
+    self.filter = filter
+    self.parameters = parameters
+    self.audits = audits
+    self.engine = engine
+    self.context = context
+    self.descriptor = descriptor
+    let hasOrder = filter.mode != .exact && !(descriptor.hasSmoothing && descriptor.hasSoftcap)
+    let program = try context.gradientSteps(descriptor)
+    steps = try LinearCrossEntropyGradientSteps(problem, descriptor, program: program, on: context)
+    order = try hasOrder ? LinearCrossEntropyOrder(problem, gradientSteps: program) : nil
+    waves = LinearCrossEntropyWaves(problem, tile: descriptor.tile, budget: budget)
+    func products(hasEntropy: Bool) throws -> LinearCrossEntropyProducts {
+      try LinearCrossEntropyProducts(
+        problem, descriptor, hasOrder: hasOrder, hasEntropy: hasEntropy, audits: audits, on: context)
+    }
+    plain = try products(hasEntropy: false)
+    ofEntropy = try problem.outputs.contains(.entropy) ? products(hasEntropy: true) : nil
+  }
+
+  /// The bytes that a run takes beside arguments and results.
+  var workspaceByteCount: Int {
+    let (tokens, depth, classes) = (problem.tokens, problem.hiddenSize, problem.vocabulary)
+    guard tokens > 0 else { return 0 }
+    let tileCount = waves.tokenTiles * waves.classTiles
+    var bytes = waves.byteCount + 4 * LinearCrossEntropyGradientSteps.coefficientCount * tokens + 4 * tokens
+    bytes += 4 * tileCount
+    if case .top(let count) = problem.targets { bytes += 8 * count * tokens }
+    if wantsEmbeddings { bytes += 4 * tokens * depth }
+    if wantsBias { bytes += 4 * waves.tokenTiles * waves.size * descriptor.tile.rows }
+    if audits { bytes += 4 * tileCount + 4 * classes }
+    if problem.loss.hasClassWeights { bytes += 4 }
+    if let order { bytes += order.byteCount + order.workspaceByteCount }
+    if descriptor.hasClosedSmoothing { bytes += steps.smoothingByteCount(wantsEmbeddings, wantsClassifier, wantsBias) }
+    return bytes
+  }
+
+  var wantsEmbeddings: Bool { parameters.contains(.embeddings) }
+  var wantsClassifier: Bool { parameters.contains(.classifier) && problem.quantization == nil }
+  var wantsBias: Bool { parameters.contains(.bias) && problem.logits.hasBias }
+
+  /// Whether nothing may be left out, as smoothing under a softcap has a share in every gradient.
+  private var leavesOut: Bool { order != nil }
+
+  func run<Element: FloatingPointElement>(
+    _ inputs: LinearCrossEntropyInputs<Element>, forward: LinearCrossEntropyOutput,
+    upstream: LinearCrossEntropyUpstream, low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
+  ) throws -> LinearCrossEntropyGradients<Element> {
+    let queue = context.queue
+    let arguments = try LinearCrossEntropyArguments(problem, inputs, on: context)
+    // The forward pass has ordered classes by the same sums, to the same bits.
+    let tiles = forward.gradientTiles.flatMap { $0.tile == descriptor.tile && leavesOut ? $0 : nil }
+    let order = try tiles?.order ?? order?.enqueue(arguments, on: context)
+    let coefficients = try steps.coefficients(
+      arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator,
+      epsilon: filter.threshold(for: problem.dtype))
+    let targets = try steps.targets(arguments, coefficients: coefficients, order: order)
+
+    let wanted: UInt32 = (wantsEmbeddings ? 1 : 0) | (wantsClassifier ? 2 : 0)
+    let cleared: UInt32 = leavesOut ? (filter.filtersEmbeddings ? 1 : 0) | (filter.filtersClassifier ? 2 : 0) : 0
+    let other: UInt32 = wantsBias || audits ? 4 : 0
+    let live = try steps.live(
+      arguments, coefficients: coefficients, maxima: problem.targets == .probabilities ? nil : tiles?.maxima,
+      targets: targets.classes, order: order, tokenTiles: waves.tokenTiles, classTiles: waves.classTiles,
+      full: wanted | other, rest: wanted & ~cleared | other)
+    let workspace = LinearCrossEntropyProducts.Workspace(
+      order: order, coefficients: coefficients, targets: targets.classes, targetValues: targets.values, live: live,
+      tiles: try context.makeBuffer(byteCount: waves.byteCount),
+      biasParts: try wantsBias
+        ? .buffer(context.makeBuffer(byteCount: 4 * waves.tokenTiles * waves.size * descriptor.tile.rows)) : .noBuffer,
+      audit: try audits
+        ? .buffer(context.makeBuffer(byteCount: 4 * waves.tokenTiles * waves.classTiles)) : .noBuffer)
+
+    let embeddings: Tensor<Element>? = try wantsEmbeddings ? engine.empty(shape: problem.embeddingsShape) : nil
+    let classifier: Tensor<Element>? = try wantsClassifier ? engine.empty(shape: problem.classifierShape) : nil
+    let bias: Tensor<Element>? = try wantsBias ? engine.empty(shape: [problem.vocabulary]) : nil
+    let empty = try audits ? context.makeBuffer(byteCount: 4 * problem.vocabulary) : nil
+    let sums = try wantsEmbeddings ? context.makeBuffer(byteCount: 4 * problem.tokens * problem.hiddenSize) : nil
+    if let sums { try queue.fill(sums) }
+    let smoothing = try steps.smoothing(
+      arguments, coefficients: coefficients, ofEmbeddings: wantsClassifier, ofClassifier: wantsEmbeddings,
+      ofTokens: wantsBias)
+
+    let products = upstream.entropy == nil ? plain : ofEntropy ?? plain
+    for wave in waves.ranges {
+      try products.enqueueTiles(
+        wave, tokenTiles: waves.tokenTiles, filter: cleared, arguments, workspace, on: queue)
+      if let classifier {
+        try products.enqueueClassifier(
+          wave, tokenTiles: waves.tokenTiles, arguments, workspace, smoothing: smoothing.embeddings,
+          into: classifier.kernelArgument, on: queue)
+      }
+      if let sums {
+        try products.enqueueEmbeddings(
+          wave, tokenTiles: waves.tokenTiles, arguments, workspace, into: sums, on: queue)
+      }
+      if let bias {
+        try steps.enqueueBias(
+          wave, tokenTiles: waves.tokenTiles, arguments, workspace, smoothing: smoothing.tokens,
+          into: bias.kernelArgument)
+      }
+      if let empty {
+        try steps.enqueueEmptyRows(wave, tokenTiles: waves.tokenTiles, arguments, workspace, into: empty)
+      }
+    }
+    if let embeddings, let sums {
+      try steps.enqueueEmbeddings(
+        arguments, sums: sums, coefficients: coefficients, smoothing: smoothing.classifier,
+        into: embeddings.kernelArgument)
+    }
+    return LinearCrossEntropyGradients(
+      embeddings: embeddings, classifier: classifier, bias: bias,
+      audit: try empty.map { try audit(live: live, dropped: workspace.audit, empty: $0) })
+  }
+
+  /// Reads what the filter left out, which waits for the device.
+  private func audit(live: Buffer, dropped: KernelArgument, empty: Buffer) throws -> LinearCrossEntropyAudit {
+    let count = waves.tokenTiles * waves.classTiles
+    var bits = [UInt32](repeating: 0, count: count)
+    var largest = [Float](repeating: 0, count: count)
+    var emptied = [Int32](repeating: 0, count: problem.vocabulary)
+    try bits.withUnsafeMutableBytes { try context.queue.read(live, into: $0) }
+    if case .buffer(let buffer) = dropped {
+      try largest.withUnsafeMutableBytes { try context.queue.read(buffer, into: $0) }
+    }
+    try emptied.withUnsafeMutableBytes { try context.queue.read(empty, into: $0) }
+    return LinearCrossEntropyAudit(
+      tiles: count, keptTiles: bits.count { $0 & 3 != 0 },
+      largestDroppedGradient: abs(problem.logits.scale) * (largest.max() ?? 0),
+      emptiedClasses: wantsClassifier ? emptied.count { $0 != 0 } : 0)
+  }
+}

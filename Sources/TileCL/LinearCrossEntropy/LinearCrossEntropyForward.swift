@@ -1,0 +1,264 @@
+import TileCLCore
+import TileCLReference
+import TileCLRuntime
+
+/// The kernels of a forward pass for one problem, and their launches.
+struct LinearCrossEntropyForward: Sendable {
+  let problem: LinearCrossEntropyDescriptor
+  let descriptor: LinearCrossEntropyKernelDescriptor
+  let partials: LinearCrossEntropyPartials
+  let order: LinearCrossEntropyOrder?
+  let top: LinearCrossEntropyTop?
+  private let context: Context
+  private let targets: Kernel
+  private let gather: Kernel
+  private let combine: Kernel
+  private let finish: Kernel
+  private let weights: Kernel
+  private let reduce: Kernel
+
+  init(
+    _ problem: LinearCrossEntropyDescriptor, descriptor: LinearCrossEntropyKernelDescriptor, context: Context
+  ) throws {
+    self.problem = problem
+    self.context = context
+    self.descriptor = descriptor
+    partials = try LinearCrossEntropyPartials(problem, descriptor, on: context)
+    let steps = try context.program(
+      KernelTable.choose(.linearCrossEntropy, part: .merge, on: context).source(defines: descriptor.stepsDefines))
+    targets = try steps.kernel("tilecl_linear_cross_entropy_targets")
+    gather = try steps.kernel("tilecl_linear_cross_entropy_gather")
+    combine = try steps.kernel("tilecl_linear_cross_entropy_combine")
+    finish = try steps.kernel("tilecl_linear_cross_entropy_finish")
+    weights = try steps.kernel("tilecl_linear_cross_entropy_weights")
+    reduce = try steps.kernel("tilecl_linear_cross_entropy_reduce")
+    order =
+      try descriptor.keepsTiles
+      ? LinearCrossEntropyOrder(problem, gradientSteps: context.gradientSteps(descriptor)) : nil
+    top =
+      try problem.topCount > 0
+      ? LinearCrossEntropyTop(problem, descriptor, kernel: steps.kernel("tilecl_linear_cross_entropy_top"), on: context)
+      : nil
+  }
+
+  /// Two places of bad targets and classes, and their values.
+  static let statusByteCount = 32
+
+  /// The bytes that a run takes beside arguments and results, where nothing is freed before the end.
+  var workspaceByteCount: Int {
+    let tokens = problem.tokens
+    guard tokens > 0 else { return 0 }
+    var perToken = 1 + problem.statistics.count
+    if case .top(let count) = problem.targets { perToken += count }
+    if problem.reduction != .none { perToken += 1 }
+    if !problem.outputs.contains(.argmax), problem.outputs.contains(.accuracy) { perToken += 1 }
+    return partials.byteCount + 4 * perToken * tokens + (problem.loss.hasClassWeights ? 4 : 0) + Self.statusByteCount
+      + (order?.workspaceByteCount ?? 0) + (top?.workspaceByteCount ?? 0)
+  }
+
+  /// The bytes of ``LinearCrossEntropyOutput/gradientTiles``.
+  var tilesByteCount: Int { order.map { $0.byteCount + partials.maximaByteCount } ?? 0 }
+
+  /// Enqueues the statistics of all tokens over this classifier.
+  func statistics<Element>(
+    _ inputs: LinearCrossEntropyInputs<Element>, engine: Engine
+  ) throws -> (statistics: LinearCrossEntropyStatistics, arguments: LinearCrossEntropyArguments) {
+    let arguments = try LinearCrossEntropyArguments(problem, inputs, on: context)
+    let queue = context.queue
+    let order = try order?.enqueue(arguments, on: context)
+    let maxima = try descriptor.keepsTiles ? context.makeBuffer(byteCount: partials.maximaByteCount) : nil
+    let classes = try classes(arguments)
+    let parts = try context.makeBuffer(byteCount: partials.byteCount)
+    try partials.enqueue(arguments, targets: classes, order: order, into: parts, maxima: maxima, on: queue)
+
+    var found = KernelArgument.noBuffer
+    let entries = arguments.topEntries
+    if entries > 0 {
+      let logits = try context.makeBuffer(byteCount: 4 * problem.tokens * entries)
+      try enqueueGather(
+        arguments, ids: arguments.targets, entries: entries, sequences: arguments.sequences, into: .buffer(logits))
+      found = .buffer(logits)
+    }
+    let values: Tensor<Float> = try engine.empty(shape: problem.statisticsShape)
+    let splits = partials.split.splits
+    try queue.launch(
+      combine, count: problem.tokens,
+      combineArguments(
+        arguments, parts: parts, planeStride: splits * problem.tokens, partStride: problem.tokens, count: splits,
+        found: found, classBase: problem.firstClass, into: values))
+    let tiles = order.flatMap { order in
+      maxima.map {
+        LinearCrossEntropyTiles(order: order, maxima: $0, tile: partials.tile, firstClass: problem.firstClass)
+      }
+    }
+    return (LinearCrossEntropyStatistics(values: values, gradientTiles: tiles), arguments)
+  }
+
+  private func combineArguments(
+    _ arguments: LinearCrossEntropyArguments, parts: Buffer, planeStride: Int, partStride: Int, count: Int,
+    found: KernelArgument, classBase: Int, into values: Tensor<Float>
+  ) throws -> [KernelArgument] {
+    var list: [KernelArgument] = [.buffer(parts), .element(planeStride), .element(partStride), .count(count)]
+    list += [arguments.tokens, found, .count(arguments.topEntries)]
+    list += arguments.targets + [arguments.ignoreIndex] + arguments.probabilities + [arguments.classWeights]
+    list += arguments.sequences + [arguments.firstClass, arguments.vocabulary, .count(classBase)]
+    return list + [try values.kernelArgument]
+  }
+
+  /// The class, or the row of probabilities, of each token.
+  private func classes(_ arguments: LinearCrossEntropyArguments) throws -> Buffer {
+    let classes = try context.makeBuffer(byteCount: 4 * problem.tokens)
+    try context.queue.launch(
+      targets, count: problem.tokens,
+      arguments.targets + [arguments.ignoreIndex, arguments.tokens] + arguments.sequences + [
+        arguments.firstClass, arguments.vocabulary, .buffer(classes),
+      ])
+    return classes
+  }
+
+  private func enqueueGather(
+    _ arguments: LinearCrossEntropyArguments, ids: [KernelArgument], entries: Int, sequences: [KernelArgument],
+    into found: KernelArgument
+  ) throws {
+    try context.queue.launch(
+      gather, count: problem.tokens * entries,
+      arguments.embeddings + arguments.classifier + arguments.bias + ids + [
+        .count(entries), arguments.tokens, arguments.hiddenSize,
+      ] + sequences + [arguments.firstClass, arguments.vocabulary, arguments.scale, arguments.softcap, found])
+  }
+
+  /// Makes the statistics of several shards one.
+  func merge<Element>(
+    _ parts: [LinearCrossEntropyStatistics], _ inputs: LinearCrossEntropyInputs<Element>, engine: Engine
+  ) throws -> (statistics: LinearCrossEntropyStatistics, arguments: LinearCrossEntropyArguments) {
+    let arguments = try LinearCrossEntropyArguments(problem, inputs, on: context)
+    let size = problem.statistics.count * problem.tokens
+    let all = try context.makeBuffer(byteCount: 4 * size * parts.count)
+    for (index, part) in parts.enumerated() {
+      guard let buffer = part.values.buffer else { continue }
+      try context.queue.copy(
+        buffer, offset: 4 * part.values.offset, to: all, offset: 4 * size * index, byteCount: 4 * size)
+    }
+    let values: Tensor<Float> = try engine.empty(shape: problem.statisticsShape)
+    try context.queue.launch(
+      combine, count: problem.tokens,
+      combineArguments(
+        arguments, parts: all, planeStride: problem.tokens, partStride: size, count: parts.count, found: .noBuffer,
+        classBase: 0, into: values))
+    let own = parts.first { $0.gradientTiles?.firstClass == problem.firstClass }
+    return (LinearCrossEntropyStatistics(values: values, gradientTiles: own?.gradientTiles), arguments)
+  }
+
+  /// Enqueues what follows from the statistics over the whole vocabulary, and waits for the verdict on the targets.
+  func output(
+    _ statistics: LinearCrossEntropyStatistics, _ arguments: LinearCrossEntropyArguments, engine: Engine
+  ) throws -> LinearCrossEntropyOutput {
+    let (tokens, outputs) = (problem.tokens, problem.outputs)
+    func numbers(_ isWanted: Bool, _ shape: [Int]) throws -> Tensor<Float>? {
+      try isWanted ? engine.empty(shape: shape) : nil
+    }
+    let loss: Tensor<Float> = try engine.empty(shape: problem.lossShape)
+    let lse: Tensor<Float> = try engine.empty(shape: [tokens])
+    let low: Tensor<Float> = try engine.empty(shape: [tokens])
+    let masses: Tensor<Float> = try engine.empty(shape: [tokens])
+    let denominator: Tensor<Float> = try engine.empty(shape: [])
+    let logProbabilities = try numbers(outputs.contains(.logProbabilities), [tokens])
+    let entropy = try numbers(outputs.contains(.entropy), [tokens])
+    let accuracy = try numbers(outputs.contains(.accuracy), [])
+    let argmax: Tensor<Int32>? =
+      try outputs.isDisjoint(with: [.argmax, .accuracy]) ? nil : engine.empty(shape: [tokens])
+    let losses =
+      problem.reduction == .none ? try loss.kernelArgument : .buffer(try context.makeBuffer(byteCount: 4 * tokens))
+    let weightSum = try weightSum(arguments)
+
+    let wants = (logProbabilities == nil ? 0 : 1) + (entropy == nil ? 0 : 2) + (argmax == nil ? 0 : 4)
+    var list = [try statistics.values.kernelArgument, arguments.tokens] + arguments.targets
+    list += [arguments.ignoreIndex, arguments.classWeights, weightSum] + arguments.tokenWeights + arguments.sequences
+    list += [
+      arguments.wholeVocabulary, .float(problem.loss.labelSmoothing), .float(problem.loss.zLossWeight), .count(wants),
+    ]
+    list += try [lse, low, masses].map { try $0.kernelArgument } + [losses]
+    list += try [logProbabilities, entropy].map { try $0?.kernelArgument ?? .noBuffer }
+    try context.queue.launch(finish, count: tokens, list + [try argmax?.kernelArgument ?? .noBuffer])
+
+    let status = try context.makeBuffer(byteCount: Self.statusByteCount)
+    try enqueueReduce(
+      arguments, losses: losses, masses: masses, argmax: accuracy == nil ? nil : argmax, loss: loss,
+      accuracy: accuracy, denominator: denominator, status: status)
+    let selected = try numbers(problem.selectedCount > 0, [tokens, problem.selectedCount])
+    if let selected {
+      try enqueueGather(
+        arguments, ids: arguments.selected, entries: problem.selectedCount,
+        sequences: [.count(max(tokens, 1)), .int32(0)], into: selected.kernelArgument)
+    }
+    let best = try top?.enqueue(arguments, lse: lse, engine: engine)
+    try requireValidTargets(status, entries: arguments.entries)
+    return LinearCrossEntropyOutput(
+      loss: loss, lse: lse, logProbabilities: logProbabilities, entropy: entropy,
+      argmax: outputs.contains(.argmax) ? argmax : nil, accuracy: accuracy, selectedLogits: selected,
+      topLogProbabilities: best?.values, topClasses: best?.classes, gradientTiles: statistics.gradientTiles,
+      state: .device(low: low, masses: masses, denominator: denominator))
+  }
+
+  /// Σ w over the whole vocabulary, for smoothing with class weights.
+  private func weightSum(_ arguments: LinearCrossEntropyArguments) throws -> KernelArgument {
+    guard problem.loss.hasClassWeights else { return .noBuffer }
+    let sum = try context.makeBuffer(byteCount: 4)
+    try context.queue.launch(
+      weights, global: [descriptor.reduceItems], local: [descriptor.reduceItems],
+      [arguments.classWeights, arguments.wholeVocabulary, .buffer(sum)])
+    return .buffer(sum)
+  }
+
+  private func enqueueReduce(
+    _ arguments: LinearCrossEntropyArguments, losses: KernelArgument, masses: Tensor<Float>, argmax: Tensor<Int32>?,
+    loss: Tensor<Float>, accuracy: Tensor<Float>?, denominator: Tensor<Float>, status: Buffer
+  ) throws {
+    var list = [losses, try masses.kernelArgument, arguments.tokens, .count(arguments.entries)] + arguments.targets
+    list += [arguments.ignoreIndex, arguments.wholeVocabulary] + arguments.sequences
+    list += [.count(problem.selectedCount)] + arguments.selected + [arguments.vocabulary]
+    list += [.int32(problem.reduction.kernelValue), .float(arguments.divisor)]
+    list += [try argmax?.kernelArgument ?? .noBuffer]
+    list += [problem.reduction == .none ? .noBuffer : try loss.kernelArgument]
+    list += [try accuracy?.kernelArgument ?? .noBuffer, try denominator.kernelArgument, .buffer(status)]
+    try context.queue.launch(
+      reduce, global: [descriptor.reduceItems], local: [descriptor.reduceItems], list)
+  }
+
+  private func requireValidTargets(_ status: Buffer, entries: Int) throws {
+    var verdict = [UInt64](repeating: 0, count: 4)
+    try verdict.withUnsafeMutableBytes { try context.queue.read(status, into: $0) }
+    if entries > 0, verdict[0] < UInt64(problem.tokens * entries) {
+      let place = Int(verdict[0])
+      throw problem.targetError(
+        token: place / entries, entry: place % entries, value: Int32(truncatingIfNeeded: verdict[1]))
+    }
+    let selected = problem.selectedCount
+    if selected > 0, verdict[2] < UInt64(problem.tokens * selected) {
+      let place = Int(verdict[2])
+      throw problem.selectionError(
+        token: place / selected, entry: place % selected, value: Int32(truncatingIfNeeded: verdict[3]))
+    }
+  }
+}
+
+extension Context {
+  /// What goes before and after the products of a backward pass.
+  func gradientSteps(_ descriptor: LinearCrossEntropyKernelDescriptor) throws -> Program {
+    try program(
+      KernelTable.choose(.linearCrossEntropy, part: .gradientSums, on: self)
+        .source(defines: descriptor.gradientStepsDefines))
+  }
+}
+
+extension LinearCrossEntropyDescriptor.Reduction {
+  /// The number by which kernels know a reduction.
+  var kernelValue: Int32 {
+    switch self {
+    case .none: 0
+    case .sum: 1
+    case .mean: 2
+    case .divided: 3
+    }
+  }
+}
