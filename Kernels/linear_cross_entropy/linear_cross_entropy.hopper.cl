@@ -1,10 +1,12 @@
 // Linear cross-entropy, forward, for NVIDIA Hopper, fp16 or bf16: what tilecl_linear_cross_entropy_partials of
-// linear_cross_entropy.cl writes, and more if asked for. That file's other kernels go on from there.
+// linear_cross_entropy.cl writes for targets that are classes, without class weights, order or tiles' maxima.
+// linear_cross_entropy_steps.cl goes on from there.
 //
-//   z[n, v] = cap(sum_d E[n, d] C[v, d] + bias[v])         cap(x) = softcap tanh(x / softcap) with SOFTCAP, else x
+//   z[n, v] = softcap(scale (E[n] . C[v] + bias[v]))       with SOFTCAP, with HAS_BIAS
 //
-//   partials[part][split][n] over the columns v of a split: 0 the maximum of z, 1 the sum of exp(z - maximum), 2 the
-//   target's z or -inf, then with LOGIT_SUM the sum of z, then with ARGMAX the bits of the first v whose z is largest.
+//   partials[plane][split][n] over the columns v of a split: 0 the maximum of z, 1 the sum of exp(z - maximum), 2 the
+//   target's z or -inf, PLANE_WEIGHTED with SMOOTHING the sum of z, PLANE_ARGMAX with ARGMAX the bits of the first v
+//   whose z is largest.
 //
 // E is [N, D], C is [V, D], both with D contiguous; distances between rows are any multiples of 16 bytes, as are
 // addresses; N, V and D are arbitrary. Both go through tensor maps (tilecl_product_maps, without C of that kernel).
@@ -23,24 +25,18 @@
 // Tunables: those of the main loop.
 //
 // Preconditions: N, V, D in 1 ... 2^30, raster_rows at least 1; columns_per_split a multiple of TILE_COLUMNS, splits
-// the least number with splits * columns_per_split >= V; no operand transposed.
+// the least number with splits * columns_per_split >= V; no operand transposed; targets are classes or -1.
 //
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: ../hopper/products.hopper.clh
-// Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D SELF_FED=1 -D BIAS=1 -D SOFTCAP=1 -D LOGIT_SUM=1 -D ARGMAX=1
+// Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D SELF_FED=1 -D HAS_BIAS=1 -D SOFTCAP=1 -D SMOOTHING=1 -D ARGMAX=1
 // Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=4
 
-#ifndef BIAS  // whether each column has a number that is added to its logits
-#define BIAS 0
+#ifndef PLANE_WEIGHTED
+#define PLANE_WEIGHTED 3
 #endif
-#ifndef SOFTCAP
-#define SOFTCAP 0
-#endif
-#ifndef LOGIT_SUM  // whether sums of logits are wanted, as for label smoothing
-#define LOGIT_SUM 0
-#endif
-#ifndef ARGMAX
-#define ARGMAX 0
+#ifndef PLANE_ARGMAX
+#define PLANE_ARGMAX 4
 #endif
 
 #define LOG2_E 1.4426950408889634f
@@ -48,10 +44,10 @@
 #define ROWS (2 * ROW_BLOCKS)
 #define ROW_OF(r) (64 * ((r) / 2) + 8 * ((r) % 2))
 
-#if BIAS
-#define BIAS_PARAMETERS , __global const storage_t *bias, const ulong bias_offset
+#if HAS_BIAS
+#define BIAS_PARAMETERS , __global const storage_t *biases, const ulong bias_offset
 #define BIAS_PARAMETER , __global const storage_t *bias
-#define BIAS_ARGUMENT , bias + bias_offset + first
+#define BIAS_ARGUMENT , biases + bias_offset + first
 #else
 #define BIAS_PARAMETERS
 #define BIAS_PARAMETER
@@ -70,7 +66,7 @@ typedef struct {
   float maximum;
   float sum;  // of exp(z - maximum); of exp(z) while the maximum is infinite
   float target_logit;
-#if LOGIT_SUM
+#if SMOOTHING
   float logit_sum;
 #endif
 #if ARGMAX
@@ -79,7 +75,7 @@ typedef struct {
 } row_t;
 
 // What exponents are taken relative to: 0 where inf - inf would make a NaN of a defined result.
-static inline float shift_of(const float maximum)
+static inline float reference_of(const float maximum)
 {
   return isinf(maximum) ? 0.0f : maximum;
 }
@@ -89,7 +85,7 @@ static inline void start_row(row_t *row)
   row->maximum = -INFINITY;
   row->sum = 0.0f;
   row->target_logit = -INFINITY;
-#if LOGIT_SUM
+#if SMOOTHING
   row->logit_sum = 0.0f;
 #endif
 #if ARGMAX
@@ -97,10 +93,10 @@ static inline void start_row(row_t *row)
 #endif
 }
 
-// Bias and cap of a tile's logits; `left` columns are there, counted from the work-item's first one.
-static inline void finish_logits(float logits[SUMS], const int left BIAS_PARAMETER SOFTCAP_PARAMETER)
+// Makes logits of a tile's products; `left` columns are there, counted from the work-item's first one.
+static inline void finish_logits(float logits[SUMS], const int left, const float scale BIAS_PARAMETER SOFTCAP_PARAMETER)
 {
-#if BIAS
+#if HAS_BIAS
   // Eight lanes have the same columns: each loads an eighth of them for all.
   const uint lane = (uint)get_local_id(0) % 32;
   float loaded[CEIL_DIV(TILE_COLUMNS, 64)][2];
@@ -120,6 +116,9 @@ static inline void finish_logits(float logits[SUMS], const int left BIAS_PARAMET
       logits[4 * j + 2 + e] += own;
     }
 #endif
+#pragma unroll
+  for (int i = 0; i < SUMS; ++i)
+    logits[i] *= scale;
 #if SOFTCAP
   const float exponent = -2.0f * LOG2_E / softcap;
 #pragma unroll
@@ -143,7 +142,7 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
       tops[e] = fmax(tops[e], logits[4 * j + 2 * r + e]);
   const float top = fmax(tops[0], tops[1]);
   const float higher = fmax(row->maximum, top);
-  const float shift = shift_of(higher) * LOG2_E;
+  const float shift = reference_of(higher) * LOG2_E;
   // A new maximum grows rare as tiles go by; the factor for an old one is exactly 1.
   if (higher > row->maximum) {
     row->sum *= fast_exp2(fma(row->maximum, LOG2_E, -shift));
@@ -163,7 +162,7 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
     for (int e = 0; e < 2; ++e)
       sums[e] += fast_exp2(fma(logits[4 * j + 2 * r + e], LOG2_E, -shift));
   row->sum += sums[0] + sums[1];
-#if LOGIT_SUM
+#if SMOOTHING
   float totals[2] = {0.0f, 0.0f};
 #pragma unroll
   for (int j = 0; j < SUMS / 4; ++j)
@@ -187,7 +186,7 @@ static inline void merge_row(row_t *row, const uint lanes)
   const float maximum = from_lane_xor(row->maximum, lanes);
   const float sum = from_lane_xor(row->sum, lanes);
   const float higher = fmax(row->maximum, maximum);
-  const float shift = shift_of(higher);
+  const float shift = reference_of(higher);
   // A sum is relative to 0 where its maximum is infinite; an empty one is 0 and its factor exp(-inf) = 0 keeps it so.
   const float own_shift = row->maximum == INFINITY ? 0.0f : row->maximum;
   const float other_shift = maximum == INFINITY ? 0.0f : maximum;
@@ -200,16 +199,16 @@ static inline void merge_row(row_t *row, const uint lanes)
   row->sum = row->sum * fast_exp2((own_shift - shift) * LOG2_E) + sum * fast_exp2((other_shift - shift) * LOG2_E);
   row->maximum = higher;
   row->target_logit = fmax(row->target_logit, from_lane_xor(row->target_logit, lanes));
-#if LOGIT_SUM
+#if SMOOTHING
   row->logit_sum += from_lane_xor(row->logit_sum, lanes);
 #endif
 }
 
 __kernel __attribute__((reqd_work_group_size(WORK_ITEMS, 1, 1)))
 void tilecl_linear_cross_entropy_partials_hopper(
-    __global const uchar *maps, __global const int *targets, const ulong target_offset, const ulong target_stride,
-    const int tokens, const int vocabulary, const int hidden_size, const int columns_per_split, const int splits,
-    const int raster_rows, __global float *partials BIAS_PARAMETERS SOFTCAP_PARAMETER)
+    __global const uchar *maps, __global const int *targets, const int tokens, const int vocabulary,
+    const int hidden_size, const int columns_per_split, const int splits, const int raster_rows, const float scale,
+    __global float *partials BIAS_PARAMETERS SOFTCAP_PARAMETER)
 {
   GROUPS_AT_ONCE(1);
   __local uchar memory[LOCAL_BYTES] __attribute__((aligned(1024)));
@@ -250,7 +249,7 @@ void tilecl_linear_cross_entropy_partials_hopper(
 #pragma unroll
       for (int r = 0; r < ROWS; ++r) {
         const int token = min(first_row + ROW_OF(r), tokens - 1);
-        target[r] = (uint)targets[target_offset + (ulong)token * target_stride];
+        target[r] = (uint)targets[token];
         start_row(&rows[r]);
       }
       for (uint column = item.column; column < item.end; column += TILE_COLUMNS) {
@@ -259,9 +258,7 @@ void tilecl_linear_cross_entropy_partials_hopper(
         const int left = (int)(item.end - column) - own_column;
 #pragma unroll
         for (int i = 0; i < ROW_BLOCKS; ++i) {
-#if BIAS || SOFTCAP
-          finish_logits(logits[i], left BIAS_ARGUMENT SOFTCAP_ARGUMENT);
-#endif
+          finish_logits(logits[i], left, scale BIAS_ARGUMENT SOFTCAP_ARGUMENT);
           if (item.end - column < TILE_COLUMNS) {
 #pragma unroll
             for (int k = 0; k < SUMS; ++k)
@@ -283,11 +280,11 @@ void tilecl_linear_cross_entropy_partials_hopper(
           at[0] = rows[r].maximum;
           at[plane] = rows[r].sum;
           at[2 * plane] = rows[r].target_logit;
-#if LOGIT_SUM
-          at[3 * plane] = rows[r].logit_sum;
+#if SMOOTHING
+          at[PLANE_WEIGHTED * plane] = rows[r].logit_sum;
 #endif
 #if ARGMAX
-          at[(3 + LOGIT_SUM) * plane] = as_float(rows[r].argmax);
+          at[PLANE_ARGMAX * plane] = as_float(rows[r].argmax);
 #endif
         }
       }
