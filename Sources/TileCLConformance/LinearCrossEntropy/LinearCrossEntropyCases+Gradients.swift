@@ -7,6 +7,7 @@ extension LinearCrossEntropyCases {
 
   private static let sizes: [ConformanceCase] = [
     (1, 1, 1), (1, 3, 17), (3, 1, 127), (17, 17, 129), (97, 31, 97), (129, 123, 507), (257, 257, 193), (5, 1030, 101),
+    (30, 2304, 507),
     (40, 40, 40),
   ].flatMap { tokens, depth, classes in
     DType.floatingPointCases.map { dtype in
