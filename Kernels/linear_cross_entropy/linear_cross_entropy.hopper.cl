@@ -32,6 +32,9 @@
 // Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D SELF_FED=1 -D HAS_BIAS=1 -D SOFTCAP=1 -D SMOOTHING=1 -D ARGMAX=1
 // Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=4
 
+#ifndef SCALED  // whether the scale is not 1
+#define SCALED 1
+#endif
 #ifndef PLANE_WEIGHTED
 #define PLANE_WEIGHTED 3
 #endif
@@ -116,9 +119,11 @@ static inline void finish_logits(float logits[SUMS], const int left, const float
       logits[4 * j + 2 + e] += own;
     }
 #endif
+#if SCALED
 #pragma unroll
   for (int i = 0; i < SUMS; ++i)
     logits[i] *= scale;
+#endif
 #if SOFTCAP
   const float exponent = -2.0f * LOG2_E / softcap;
 #pragma unroll

@@ -172,6 +172,13 @@ public enum KernelTable {
       operation: .attention, part: .merge, name: portableName, file: "attention/attention_merge.cl",
       requirement: .none),
     KernelVariant(
+      operation: .linearCrossEntropy, name: "hopper",
+      headers: [
+        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/products.hopper.clh",
+      ], file: LinearCrossEntropyHopperPartials.file, requirement: .wgmma,
+      scope: LinearCrossEntropyHopperPartials.scope,
+      tunings: LinearCrossEntropyHopperTiles.tunings.map(\.name)),
+    KernelVariant(
       operation: .linearCrossEntropy, name: "avx512",
       headers: [
         "x86/vectors.avx512.clh", "linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh",

@@ -19,6 +19,8 @@ struct LinearCrossEntropyArguments: Sendable {
   /// Of the whole vocabulary, from the start of the memory.
   let classWeights: KernelArgument
   let divisor: Float
+  /// Whether copies of 16 bytes reach every row of embeddings and of a dense classifier.
+  let hasAlignedRows: Bool
 
   init<Element>(
     _ problem: LinearCrossEntropyDescriptor, _ inputs: LinearCrossEntropyInputs<Element>, on context: Context
@@ -32,6 +34,11 @@ struct LinearCrossEntropyArguments: Sendable {
     tokenWeights = try inputs.tokenWeights?.rowArguments ?? Self.none
     selected = try inputs.selected?.rowArguments ?? Self.none
     divisor = inputs.divisor
+    if case .dense(let classifier) = inputs.classifier {
+      hasAlignedRows = inputs.embeddings.hasAlignedRows && classifier.hasAlignedRows
+    } else {
+      hasAlignedRows = false
+    }
     if let weights = inputs.classWeights, let buffer = weights.buffer {
       if weights.offset == 0 {
         classWeights = .buffer(buffer)

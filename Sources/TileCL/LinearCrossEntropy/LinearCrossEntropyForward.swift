@@ -6,7 +6,11 @@ import TileCLRuntime
 struct LinearCrossEntropyForward: Sendable {
   let problem: LinearCrossEntropyDescriptor
   let descriptor: LinearCrossEntropyKernelDescriptor
-  let partials: LinearCrossEntropyPartials
+  /// The name of the row that makes partial statistics.
+  let variant: String
+  let partials: any LinearCrossEntropyPartialsLaunch
+  /// For tensors that a tuned kernel does not take.
+  private let portablePartials: OnDemand<LinearCrossEntropyPartials>
   let order: LinearCrossEntropyOrder?
   let top: LinearCrossEntropyTop?
   private let context: Context
@@ -23,7 +27,24 @@ struct LinearCrossEntropyForward: Sendable {
     self.problem = problem
     self.context = context
     self.descriptor = descriptor
-    partials = try LinearCrossEntropyPartials(problem, descriptor, on: context)
+    let portable = OnDemand {
+      let row = try KernelTable.candidates(.linearCrossEntropy, on: context)
+        .first { $0.file == LinearCrossEntropyPartials.file }
+      return try LinearCrossEntropyPartials(
+        problem, descriptor, variant: row ?? KernelTable.portable(.linearCrossEntropy, on: context), on: context)
+    }
+    let tuned = try KernelTable.firstTuned(.linearCrossEntropy, part: .forward, hasUserCode: false, on: context) {
+      (row) -> KernelTable.TunedKernel<LinearCrossEntropyHopperPartials>? in
+      guard row.file == LinearCrossEntropyHopperPartials.file else { return nil }
+      return KernelTable.TunedKernel(
+        objection: LinearCrossEntropyHopperPartials.objection(problem), suits: { true },
+        make: { try LinearCrossEntropyHopperPartials(problem, variant: row, on: context) })
+    }
+    variant =
+      try tuned?.row.name ?? KernelTable.candidates(.linearCrossEntropy, on: context)
+      .first { $0.file == LinearCrossEntropyPartials.file }?.name ?? KernelTable.portableName
+    partials = try tuned?.launch ?? portable.value()
+    portablePartials = portable
     let steps = try context.program(
       KernelTable.choose(.linearCrossEntropy, part: .merge, on: context).source(defines: descriptor.stepsDefines))
     targets = try steps.kernel("tilecl_linear_cross_entropy_targets")
@@ -68,8 +89,9 @@ struct LinearCrossEntropyForward: Sendable {
     let order = try order?.enqueue(arguments, on: context)
     let maxima = try descriptor.keepsTiles ? context.makeBuffer(byteCount: partials.maximaByteCount) : nil
     let classes = try classes(arguments)
+    let partials = try partials.takes(arguments) ? partials : portablePartials.value()
     let parts = try context.makeBuffer(byteCount: partials.byteCount)
-    try partials.enqueue(arguments, targets: classes, order: order, into: parts, maxima: maxima, on: queue)
+    try partials.enqueue(arguments, targets: classes, order: order, into: parts, maxima: maxima, on: context)
 
     var found = KernelArgument.noBuffer
     let entries = arguments.topEntries
@@ -80,16 +102,15 @@ struct LinearCrossEntropyForward: Sendable {
       found = .buffer(logits)
     }
     let values: Tensor<Float> = try engine.empty(shape: problem.statisticsShape)
-    let splits = partials.split.splits
+    let splits = partials.splits
     try queue.launch(
       combine, count: problem.tokens,
       combineArguments(
         arguments, parts: parts, planeStride: splits * problem.tokens, partStride: problem.tokens, count: splits,
         found: found, classBase: problem.firstClass, into: values))
-    let tiles = order.flatMap { order in
-      maxima.map {
-        LinearCrossEntropyTiles(order: order, maxima: $0, tile: partials.tile, firstClass: problem.firstClass)
-      }
+    var tiles: LinearCrossEntropyTiles?
+    if let order, let maxima, let tile = partials.keptTile {
+      tiles = LinearCrossEntropyTiles(order: order, maxima: maxima, tile: tile, firstClass: problem.firstClass)
     }
     return (LinearCrossEntropyStatistics(values: values, gradientTiles: tiles), arguments)
   }

@@ -1,37 +1,36 @@
-import TileCLCore
 import TileCLReference
 import TileCLRuntime
 
-/// The kernel that makes the statistics of parts of the vocabulary, compiled for one problem.
-struct LinearCrossEntropyPartials: Sendable {
+/// The kernel of `linear_cross_entropy/linear_cross_entropy.cl`, which takes every problem.
+struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
   let problem: LinearCrossEntropyDescriptor
-  let tile: LinearCrossEntropyTile
-  let split: VocabularySplit
+  private let tile: LinearCrossEntropyTile
+  private let split: VocabularySplit
   private let kernel: Kernel
 
+  /// The file of its rows in the ``KernelTable``.
+  static let file = "linear_cross_entropy/linear_cross_entropy.cl"
+
   init(
-    _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor, on context: Context
+    _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor,
+    variant: KernelVariant, on context: Context
   ) throws {
     self.problem = problem
     tile = descriptor.tile
     split = VocabularySplit(problem, tile: tile, computeUnits: context.device.capabilities.computeUnits)
-    let variant = try KernelTable.choose(.linearCrossEntropy, on: context)
     kernel = try context.program(variant.source(defines: descriptor.partialsDefines))
       .kernel("tilecl_linear_cross_entropy_partials")
   }
 
-  /// The statistics of all splits, [statistic][split][N].
-  var byteCount: Int { split.partialsByteCount(tokens: problem.tokens, statistics: problem.statistics.count) }
+  var tuning: String? { nil }
+  var splits: Int { split.splits }
+  var keptTile: LinearCrossEntropyTile? { tile }
 
-  /// The largest logits of tiles.
-  var maximaByteCount: Int { 2 * problem.tokens * ((problem.vocabulary + tile.rows - 1) / tile.rows) }
+  func takes(_ arguments: LinearCrossEntropyArguments) -> Bool { true }
 
-  /// - Parameters:
-  ///   - targets: The class of each token, or its row of probabilities; -1 for none.
-  ///   - order: For a descriptor that keeps tiles, as `maxima`.
   func enqueue(
     _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
-    maxima: Buffer?, on queue: Queue
+    maxima: Buffer?, on context: Context
   ) throws {
     var list = arguments.embeddings + arguments.classifier
     if let order { list.append(.buffer(order.classes)) }
@@ -40,7 +39,7 @@ struct LinearCrossEntropyPartials: Sendable {
       arguments.tokens, arguments.vocabulary, arguments.hiddenSize, .count(split.classesPerSplit), arguments.scale,
       arguments.softcap, .buffer(partials), maxima.map { .buffer($0) } ?? .noBuffer,
     ]
-    try queue.launch(
+    try context.queue.launch(
       kernel, global: [split.tokenTiles * tile.groupColumns, split.splits * tile.groupRows],
       local: [tile.groupColumns, tile.groupRows], list)
   }

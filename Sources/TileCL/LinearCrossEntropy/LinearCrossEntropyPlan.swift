@@ -28,6 +28,12 @@ public struct LinearCrossEntropyPlan: Sendable {
     }
   }
 
+  /// The name of the row in the ``KernelTable`` whose kernel goes over the logits, or `reference`.
+  public var variant: String { forward?.variant ?? "reference" }
+
+  /// The name of the sizes that this kernel was compiled for; nil if it has no table of them.
+  public var tuning: String? { forward?.partials.tuning }
+
   /// The device memory that a run takes beside arguments and results, in bytes; 0 on the reference backend and without
   /// tokens.
   ///

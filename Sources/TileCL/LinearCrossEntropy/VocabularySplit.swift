@@ -28,10 +28,4 @@ struct VocabularySplit: Hashable, Sendable {
   }
 
   static let groupsPerUnit = 8
-
-  /// The bytes of some statistics of each token and split.
-  func partialsByteCount(tokens: Int, statistics: Int) -> Int {
-    // Below 2^31 tokens times at most 2^20 splits.
-    statistics * splits * tokens * MemoryLayout<Float>.size
-  }
 }

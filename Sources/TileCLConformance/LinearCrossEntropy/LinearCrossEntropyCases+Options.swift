@@ -2,7 +2,31 @@ import TileCL
 
 extension LinearCrossEntropyCases {
   /// Every option alone, every pair of them in some case, and all at once.
-  static let optionCases: [ConformanceCase] = single + pairwise + allOn + outputs + quantized
+  static let optionCases: [ConformanceCase] = single + pairwise + allOn + outputs + quantized + alignedRows
+
+  /// Rows that copies of 16 bytes reach, as kernels for matrix units want them, at sizes that fill no tile.
+  private static let alignedRows: [ConformanceCase] = [DType.float16, .bfloat16].flatMap { dtype in
+    [
+      make("aligned", problem(300, 136, 1000) { _ in }, dtype),
+      make("aligned", problem(1, 8, 5) { _ in }, dtype),
+      make("aligned", problem(129, 64, 2500) { $0.reduction = .none }, dtype),
+      make(
+        "aligned-options",
+        problem(200, 72, 700) {
+          $0.logits.scale = 0.7
+          $0.logits.hasBias = true
+          $0.sequenceLength = 50
+          $0.shift = 1
+        }, dtype),
+      make(
+        "aligned-all-on",
+        problem(140, 88, 900) {
+          $0.logits = LinearCrossEntropyLogits(hasBias: true, scale: 1.3, softcap: 5)
+          $0.loss = LinearCrossEntropyLoss(labelSmoothing: 0.1, zLossWeight: 0.01, hasTokenWeights: true)
+          $0.outputs = [.argmax, .accuracy, .logProbabilities]
+        }, dtype),
+    ]
+  }
 
   private static func problem(
     _ tokens: Int = 60, _ depth: Int = 21, _ classes: Int = 130, _ change: (inout LinearCrossEntropyProblem) -> Void

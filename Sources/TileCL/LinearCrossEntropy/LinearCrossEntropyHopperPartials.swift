@@ -1,0 +1,85 @@
+import TileCLReference
+import TileCLRuntime
+
+/// The kernel of `linear_cross_entropy/linear_cross_entropy.hopper.cl`.
+struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
+  let problem: LinearCrossEntropyDescriptor
+  private let tiles: LinearCrossEntropyHopperTiles
+  private let split: LinearCrossEntropyHopperSplit
+  private let maps: Kernel
+  private let partials: Kernel
+  private let groups: Int
+
+  static let file = "linear_cross_entropy/linear_cross_entropy.hopper.cl"
+
+  /// The problems that the kernel takes, in words.
+  static let scope =
+    "float16 and bfloat16 (matrix units would round float32 to tf32), D of multiples of 8, targets that are classes, "
+    + "no class weights, gradient tiles or entropy, no quantized classifier"
+
+  private static let largestSize = 1 << 30
+
+  /// Why the kernel does not take a problem; nil if it does.
+  static func objection(_ problem: LinearCrossEntropyDescriptor) -> String? {
+    guard problem.dtype != .float32 else { return "dtype float32" }
+    guard problem.quantization == nil else { return "a quantized classifier" }
+    guard problem.targets == .classes else { return "targets that are not classes" }
+    guard !problem.loss.hasClassWeights else { return "class weights" }
+    guard problem.outputs.isDisjoint(with: [.gradientTiles, .entropy]) else { return "gradient tiles or entropy" }
+    guard problem.hiddenSize % 8 == 0 else { return "rows of \(problem.hiddenSize)" }
+    for size in [problem.tokens, problem.vocabulary, problem.hiddenSize] where size > largestSize {
+      return "a size of \(size)"
+    }
+    return nil
+  }
+
+  init(_ problem: LinearCrossEntropyDescriptor, variant: KernelVariant, on context: Context) throws {
+    self.problem = problem
+    let units = max(context.device.capabilities.computeUnits, 1)
+    let tiles = LinearCrossEntropyHopperTiles.choice(
+      problem, computeUnits: units, forced: context.environment.tuning)
+    self.tiles = tiles
+    split = LinearCrossEntropyHopperSplit(problem, tiles, computeUnits: units)
+    groups = min(units, split.items)
+    let statistics = problem.statistics
+    var defines = tiles.defines
+    defines["STORAGE"] = problem.dtype.storageKey
+    defines["HAS_BIAS"] = problem.logits.hasBias ? 1 : 0
+    defines["SOFTCAP"] = problem.logits.softcap == nil ? 0 : 1
+    defines["SCALED"] = problem.logits.scale == 1 ? 0 : 1
+    for (key, plane, statistic) in [
+      ("SMOOTHING", "PLANE_WEIGHTED", LinearCrossEntropyStatistic.weighted), ("ARGMAX", "PLANE_ARGMAX", .argmax),
+    ] {
+      defines[key] = statistics.contains(statistic) ? 1 : 0
+      defines[plane] = statistics.firstIndex(of: statistic) ?? 0
+    }
+    let program = try context.program(variant.source(defines: defines))
+    maps = try program.kernel("tilecl_product_maps")
+    partials = try program.kernel("tilecl_linear_cross_entropy_partials_hopper")
+  }
+
+  var tuning: String? { tiles.name }
+  var splits: Int { split.splits }
+  var keptTile: LinearCrossEntropyTile? { nil }
+
+  func takes(_ arguments: LinearCrossEntropyArguments) -> Bool { arguments.hasAlignedRows }
+
+  func enqueue(
+    _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
+    maxima: Buffer?, on context: Context
+  ) throws {
+    let maps = try context.makeBuffer(byteCount: 2 * 128)
+    func number(_ value: Int) -> KernelArgument { .int32(Int32(clamping: value)) }
+    let sizes = [number(problem.tokens), number(problem.vocabulary), number(problem.hiddenSize)]
+    try context.queue.launch(
+      self.maps, global: [2 * 32], local: [32],
+      [.buffer(maps)] + arguments.embeddings + arguments.classifier + [.noBuffer, .element(0), .element(0)] + sizes)
+    var list: [KernelArgument] = [.buffer(maps), .buffer(targets)] + sizes
+    list += [number(split.classesPerSplit), number(split.splits), number(tiles.rasterRows), arguments.scale]
+    list.append(.buffer(partials))
+    if problem.logits.hasBias { list += arguments.bias }
+    if problem.logits.softcap != nil { list.append(arguments.softcap) }
+    try context.queue.launch(
+      self.partials, global: [groups * tiles.groupItems], local: [tiles.groupItems], list)
+  }
+}

@@ -1,0 +1,35 @@
+import TileCLReference
+import TileCLRuntime
+
+/// A kernel that makes the statistics of parts of the vocabulary, compiled for one problem.
+protocol LinearCrossEntropyPartialsLaunch: Sendable {
+  var problem: LinearCrossEntropyDescriptor { get }
+  /// The name of the sizes that it is compiled for; nil without a table of them.
+  var tuning: String? { get }
+  /// The parts of the vocabulary.
+  var splits: Int { get }
+  /// The tiles whose largest logits it writes if they are asked for; nil if it cannot.
+  var keptTile: LinearCrossEntropyTile? { get }
+
+  /// Whether the kernel takes tensors of such strides and addresses.
+  func takes(_ arguments: LinearCrossEntropyArguments) -> Bool
+
+  /// - Parameters:
+  ///   - targets: The class of each token, or its row of probabilities; -1 for none.
+  ///   - order: For a descriptor that keeps tiles, as `maxima`.
+  ///   - partials: [statistic][split][N].
+  func enqueue(
+    _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
+    maxima: Buffer?, on context: Context
+  ) throws
+}
+
+extension LinearCrossEntropyPartialsLaunch {
+  /// The statistics of all splits. Below 2^31 tokens times at most 2^20 splits.
+  var byteCount: Int { problem.statistics.count * splits * problem.tokens * MemoryLayout<Float>.size }
+
+  /// The largest logits of tiles.
+  var maximaByteCount: Int {
+    keptTile.map { 2 * problem.tokens * ((problem.vocabulary + $0.rows - 1) / $0.rows) } ?? 0
+  }
+}

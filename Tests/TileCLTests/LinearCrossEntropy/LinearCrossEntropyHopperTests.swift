@@ -1,0 +1,73 @@
+import Testing
+
+@testable import TileCL
+
+@Suite("The Hopper kernel of linear cross-entropy")
+struct LinearCrossEntropyHopperTests {
+  private static func problem(
+    _ tokens: Int = 8192, _ depth: Int = 2304, _ vocabulary: Int = 256_000, dtype: DType = .bfloat16,
+    logits: LinearCrossEntropyLogits = LinearCrossEntropyLogits(),
+    loss: LinearCrossEntropyLoss = LinearCrossEntropyLoss(), outputs: LinearCrossEntropyOutputs = []
+  ) throws -> LinearCrossEntropyDescriptor {
+    try LinearCrossEntropyDescriptor(
+      tokens: tokens, hiddenSize: depth, vocabulary: vocabulary, dtype: dtype, logits: logits, loss: loss,
+      outputs: outputs)
+  }
+
+  @Test("What it does not take has a reason")
+  func objections() throws {
+    #expect(try LinearCrossEntropyHopperPartials.objection(Self.problem()) == nil)
+    for (problem, part) in try [
+      (Self.problem(dtype: .float32), "float32"), (Self.problem(17, 12, 30), "rows of 12"),
+      (Self.problem(outputs: .entropy), "entropy"), (Self.problem(outputs: .gradientTiles), "gradient tiles"),
+      (Self.problem(loss: LinearCrossEntropyLoss(hasClassWeights: true)), "class weights"),
+    ] {
+      #expect(try #require(LinearCrossEntropyHopperPartials.objection(problem)).contains(part))
+    }
+  }
+
+  @Test("Tiles fit local memory, have names of their own, and leave registers for options")
+  func tiles() throws {
+    for tiles in LinearCrossEntropyHopperTiles.tunings {
+      #expect(tiles.tileByteCount + 1024 <= 227 << 10, "\(tiles.name)")
+    }
+    #expect(
+      Set(LinearCrossEntropyHopperTiles.tunings.map(\.name)).count == LinearCrossEntropyHopperTiles.tunings.count)
+    func choice(_ problem: LinearCrossEntropyDescriptor) -> String {
+      LinearCrossEntropyHopperTiles.choice(problem, computeUnits: 132, forced: nil).name
+    }
+    #expect(try choice(Self.problem()) == "t256-v192-s3")
+    #expect(try choice(Self.problem(logits: LinearCrossEntropyLogits(hasBias: true))) != "t256-v192-s3")
+    #expect(
+      try choice(
+        Self.problem(
+          logits: LinearCrossEntropyLogits(hasBias: true, softcap: 30),
+          loss: LinearCrossEntropyLoss(labelSmoothing: 0.1), outputs: .argmax)) == "t128-v192-s5")
+  }
+
+  @Test(
+    "Splits cover the vocabulary, keep units busy and stay within 8 MiB",
+    arguments: [1, 100, 129, 1000, 8192, 100_000], [1, 17, 4099, 50_264, 256_000])
+  func splits(tokens: Int, vocabulary: Int) throws {
+    let problem = try Self.problem(tokens, 64, vocabulary)
+    for tiles in LinearCrossEntropyHopperTiles.tunings {
+      for units in [1, 16, 132] {
+        let split = LinearCrossEntropyHopperSplit(problem, tiles, computeUnits: units)
+        #expect(split.classesPerSplit % tiles.columns == 0)
+        #expect(split.splits * split.classesPerSplit >= vocabulary)
+        #expect((split.splits - 1) * split.classesPerSplit < vocabulary)
+        let tokenTiles = (tokens + tiles.rows - 1) / tiles.rows
+        #expect(split.items == tokenTiles * split.splits)
+        let bytes = 12 * split.splits * tokens
+        #expect(bytes <= 8 << 20 || split.items <= units + tokenTiles)
+        // What units do, one tile after the other, beside what there is to do.
+        let classTiles = (vocabulary + tiles.columns - 1) / tiles.columns
+        let rounds = (split.items + units - 1) / units
+        if tokenTiles * classTiles >= 40 * units {
+          let done = Double(rounds * units * split.classesPerSplit / tiles.columns)
+          #expect(done <= 1.1 * Double(tokenTiles * classTiles))
+        }
+      }
+    }
+  }
+}
