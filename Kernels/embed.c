@@ -109,6 +109,12 @@ static const unsigned char linear_cross_entropy_linear_cross_entropy[] = {
 static const unsigned char linear_cross_entropy_steps[] = {
 #embed "linear_cross_entropy/linear_cross_entropy_steps.cl"
 };
+static const unsigned char linear_cross_entropy_lookup[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_lookup.cl"
+};
+static const unsigned char linear_cross_entropy_order[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_order.cl"
+};
 static const unsigned char linear_cross_entropy_backward[] = {
 #embed "linear_cross_entropy/linear_cross_entropy_backward.cl"
 };
@@ -230,6 +236,8 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/tiles.clh", linear_cross_entropy_tiles),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.cl", linear_cross_entropy_linear_cross_entropy),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_steps.cl", linear_cross_entropy_steps),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_lookup.cl", linear_cross_entropy_lookup),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_order.cl", linear_cross_entropy_order),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.cl", linear_cross_entropy_backward),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),

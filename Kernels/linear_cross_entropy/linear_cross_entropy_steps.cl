@@ -1,7 +1,6 @@
 // Linear cross-entropy, forward: what goes before and after the statistics that linear_cross_entropy.cl makes.
 //
 //   tilecl_linear_cross_entropy_targets    the class of each token in this classifier
-//   tilecl_linear_cross_entropy_gather     logits of classes that are named for each token
 //   tilecl_linear_cross_entropy_combine    statistics of parts of the vocabulary, merged in order
 //   tilecl_linear_cross_entropy_finish     what follows from a token's statistics
 //   tilecl_linear_cross_entropy_weights    the sum of class weights
@@ -14,9 +13,9 @@
 // A kernel for tokens has one work-item for each, in groups of any size; `weights` and `reduce` are one group of
 // REDUCE_ITEMS. Local memory is what their declarations say.
 //
-// Check: -D HAS_BIAS=1 -D SOFTCAP=1 -D SMOOTHING=1 -D HAS_WEIGHTS=1 -D SPREAD=1 -D ARGMAX=1 -D HAS_ORDER=1
-// Check: -D TARGETS=1 -D QUANTIZED=4 -D HAS_WEIGHTS=1
-// Check: -D TARGETS=2 -D QUANTIZED=8 -D SYMMETRIC=0 -D SPREAD=1 -D VECTOR=8
+// Check: -D SMOOTHING=1 -D HAS_WEIGHTS=1 -D SPREAD=1 -D ARGMAX=1
+// Check: -D TARGETS=1 -D HAS_WEIGHTS=1
+// Check: -D TARGETS=2 -D SPREAD=1 -D VECTOR=8
 
 #ifndef REDUCE_ITEMS
 #define REDUCE_ITEMS 256 // work-items of the reduction, a power of two
@@ -33,13 +32,6 @@
 #ifndef PLANE_ARGMAX
 #define PLANE_ARGMAX 6
 #endif
-
-// The row of targets that judges a token; -1 if its sequence has none.
-static inline int target_row(const uint n, const uint sequence_length, const int shift)
-{
-  const long place = (long)(n % sequence_length) + shift;
-  return place >= 0 && place < (long)sequence_length ? (int)((long)n + shift) : -1;
-}
 
 static inline float finite_or_zero(const float maximum)
 {
@@ -66,48 +58,6 @@ __kernel void tilecl_linear_cross_entropy_targets(
   }
   classes[n] = found;
 #endif
-}
-
-// found[n][e] = z[n, ids[row][e]], 0 for a class that is not here; one work-item for each token and entry.
-__kernel void tilecl_linear_cross_entropy_gather(
-    __global const storage_t *embeddings, ulong embedding_offset, ulong embedding_stride, CLASSIFIER_PARAMETERS,
-    __global const storage_t *biases, ulong bias_offset, __global const int *ids, ulong id_offset, ulong id_stride,
-    uint entries, uint tokens, uint hidden_size, uint sequence_length, int shift, uint first_class, uint vocabulary,
-    float scale, float softcap, __global float *found)
-{
-  const size_t at = get_global_id(0);
-  if (at >= (size_t)tokens * entries)
-    return;
-  const classifier_t classifier = CLASSIFIER;
-  const uint n = at / entries;
-  const int row = target_row(n, sequence_length, shift);
-  float z = 0.0f;
-  if (row >= 0) {
-    const uint index = (uint)ids[id_offset + row * id_stride + at % entries] - first_class;
-    if (index < vocabulary) {
-      vec_t sums = 0.0f;
-      uint k = 0;
-      for (; k + VECTOR <= hidden_size; k += VECTOR)
-        sums = fma(load_elements(embeddings, embedding_offset + n * embedding_stride + k),
-                   class_elements(classifier, (int)index, k), sums);
-      float_lanes_t lanes;
-      lanes.vector = sums;
-      float sum = 0.0f;
-      for (int i = 0; i < VECTOR; ++i)
-        sum += lanes.lanes[i];
-      for (; k < hidden_size; ++k)
-        sum = fma(load_storage(embeddings, embedding_offset + n * embedding_stride + k),
-                  class_element(classifier, (int)index, k), sum);
-      const logits_t logits = {scale, softcap, 1.0f / softcap};
-#if HAS_BIAS
-      lanes.vector = logit_of((vec_t)(sum), load_storage(biases, bias_offset + index), logits);
-#else
-      lanes.vector = logit_of((vec_t)(sum), 0.0f, logits);
-#endif
-      z = lanes.lanes[0];
-    }
-  }
-  found[at] = z;
 }
 
 // statistics[plane][n] of parts[plane * plane_stride + part * part_stride + n]. With TARGETS_TOP and `found` not null,

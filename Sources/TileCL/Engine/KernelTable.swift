@@ -40,6 +40,10 @@ public struct KernelVariant: Hashable, Sendable {
     case gradientSums = "gradient-sums"
     /// Partial results made one.
     case merge
+    /// Single elements of what an operation computes and does not store.
+    case lookup
+    /// The order in which it visits what it adds up.
+    case order
   }
 
   public let operation: OperationKind
@@ -204,6 +208,14 @@ public enum KernelTable {
       operation: .linearCrossEntropy, part: .gradientSums, name: portableName,
       headers: ["linear_cross_entropy/common.clh"],
       file: "linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", requirement: .none),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .lookup, name: portableName,
+      headers: ["linear_cross_entropy/common.clh"], file: "linear_cross_entropy/linear_cross_entropy_lookup.cl",
+      requirement: .none),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .order, name: portableName,
+      headers: ["linear_cross_entropy/common.clh"], file: "linear_cross_entropy/linear_cross_entropy_order.cl",
+      requirement: .none),
     KernelVariant(
       operation: .quantizedMatmul, name: portableName, file: "quantized_matmul/quantized_matmul.cl",
       requirement: .none),

@@ -30,9 +30,9 @@ struct LinearCrossEntropyBackward: Sendable {
     self.context = context
     self.descriptor = descriptor
     let hasOrder = filter.mode != .exact && !(descriptor.hasSmoothing && descriptor.hasSoftcap)
-    let program = try context.gradientSteps(descriptor)
-    steps = try LinearCrossEntropyGradientSteps(problem, descriptor, program: program, on: context)
-    order = try hasOrder ? LinearCrossEntropyOrder(problem, gradientSteps: program) : nil
+    steps = try LinearCrossEntropyGradientSteps(problem, descriptor, on: context)
+    order =
+      try hasOrder ? LinearCrossEntropyOrder(problem, context.steps(.order, descriptor.orderDefines)) : nil
     waves = LinearCrossEntropyWaves(problem, tile: descriptor.tile, budget: budget)
     func products(hasEntropy: Bool) throws -> LinearCrossEntropyProducts {
       try LinearCrossEntropyProducts(

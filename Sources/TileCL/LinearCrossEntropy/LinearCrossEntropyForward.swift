@@ -45,17 +45,16 @@ struct LinearCrossEntropyForward: Sendable {
       .first { $0.file == LinearCrossEntropyPartials.file }?.name ?? KernelTable.portableName
     partials = try tuned?.launch ?? portable.value()
     portablePartials = portable
-    let steps = try context.program(
-      KernelTable.choose(.linearCrossEntropy, part: .merge, on: context).source(defines: descriptor.stepsDefines))
+    let steps = try context.steps(.merge, descriptor.stepsDefines)
     targets = try steps.kernel("tilecl_linear_cross_entropy_targets")
-    gather = try steps.kernel("tilecl_linear_cross_entropy_gather")
+    gather = try context.steps(.lookup, descriptor.lookupDefines).kernel("tilecl_linear_cross_entropy_gather")
     combine = try steps.kernel("tilecl_linear_cross_entropy_combine")
     finish = try steps.kernel("tilecl_linear_cross_entropy_finish")
     weights = try steps.kernel("tilecl_linear_cross_entropy_weights")
     reduce = try steps.kernel("tilecl_linear_cross_entropy_reduce")
     order =
       try descriptor.keepsTiles
-      ? LinearCrossEntropyOrder(problem, gradientSteps: context.gradientSteps(descriptor)) : nil
+      ? LinearCrossEntropyOrder(problem, context.steps(.order, descriptor.orderDefines)) : nil
     top =
       try problem.topCount > 0
       ? LinearCrossEntropyTop(problem, descriptor, kernel: steps.kernel("tilecl_linear_cross_entropy_top"), on: context)
@@ -264,11 +263,9 @@ struct LinearCrossEntropyForward: Sendable {
 }
 
 extension Context {
-  /// What goes before and after the products of a backward pass.
-  func gradientSteps(_ descriptor: LinearCrossEntropyKernelDescriptor) throws -> Program {
-    try program(
-      KernelTable.choose(.linearCrossEntropy, part: .gradientSums, on: self)
-        .source(defines: descriptor.gradientStepsDefines))
+  /// A program of linear cross-entropy that goes before or after the products.
+  func steps(_ part: KernelVariant.Part, _ defines: [String: Int]) throws -> Program {
+    try program(KernelTable.choose(.linearCrossEntropy, part: part, on: self).source(defines: defines))
   }
 }
 

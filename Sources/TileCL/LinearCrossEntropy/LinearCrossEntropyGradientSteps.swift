@@ -13,20 +13,22 @@ struct LinearCrossEntropyGradientSteps: Sendable {
   static let coefficientCount = 9
 
   init(
-    _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor, program: Program,
-    on context: Context
+    _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor, on context: Context
   ) throws {
     self.problem = problem
     self.descriptor = descriptor
     self.context = context
     var kernels: [String: Kernel] = [:]
-    for name in [
-      "coefficients", "entries", "live", "live_targets", "row_sums", "class_sums", "part_sums", "embeddings", "bias",
-      "empty_rows",
-    ] { kernels[name] = try program.kernel("tilecl_linear_cross_entropy_\(name)") }
-    let steps = try context.program(
-      KernelTable.choose(.linearCrossEntropy, part: .merge, on: context).source(defines: descriptor.stepsDefines))
-    for name in ["targets", "weights"] { kernels[name] = try steps.kernel("tilecl_linear_cross_entropy_\(name)") }
+    for (program, names) in try [
+      (
+        context.steps(.gradientSums, descriptor.gradientStepsDefines),
+        ["coefficients", "entries", "live", "live_targets", "embeddings", "bias", "empty_rows"]
+      ),
+      (context.steps(.order, descriptor.orderDefines), ["row_sums", "class_sums", "part_sums"]),
+      (context.steps(.merge, descriptor.stepsDefines), ["targets", "weights"]),
+    ] {
+      for name in names { kernels[name] = try program.kernel("tilecl_linear_cross_entropy_\(name)") }
+    }
     self.kernels = kernels
   }
 

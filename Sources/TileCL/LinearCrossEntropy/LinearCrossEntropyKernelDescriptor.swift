@@ -85,10 +85,32 @@ struct LinearCrossEntropyKernelDescriptor: Hashable, Sendable {
       .merging(["HAS_ORDER": keepsTiles ? 1 : 0, "TILE_MAXIMA": keepsTiles ? 1 : 0]) { $1 }
   }
 
-  /// The definitions of `linear_cross_entropy_steps.cl`.
-  var stepsDefines: [String: Int] {
-    common.merging(planes) { $1 }.merging(["VECTOR": tile.vector, "REDUCE_ITEMS": reduceItems]) { $1 }
+  // What goes before and after the products depends on few of the keys each, so that problems share it.
+
+  private var ofTargets: [String: Int] {
+    ["TARGETS": targets, "HAS_WEIGHTS": hasClassWeights ? 1 : 0, "VECTOR": tile.vector]
   }
+
+  private var ofClassifier: [String: Int] {
+    [
+      "STORAGE": dtype.storageKey, "HAS_BIAS": hasBias ? 1 : 0, "QUANTIZED": bits ?? 0,
+      "SYMMETRIC": isSymmetric ? 1 : 0, "VECTOR": tile.vector,
+    ]
+  }
+
+  /// The definitions of `linear_cross_entropy_steps.cl`, which reads elements of top targets alone.
+  var stepsDefines: [String: Int] {
+    ofTargets.merging(planes) { $1 }.merging([
+      "STORAGE": targets == 2 ? dtype.storageKey : DType.float32.storageKey, "SMOOTHING": hasSmoothing ? 1 : 0,
+      "REDUCE_ITEMS": reduceItems,
+    ]) { $1 }
+  }
+
+  /// The definitions of `linear_cross_entropy_lookup.cl`.
+  var lookupDefines: [String: Int] { ofClassifier.merging(["SOFTCAP": hasSoftcap ? 1 : 0]) { $1 } }
+
+  /// The definitions of `linear_cross_entropy_order.cl`.
+  var orderDefines: [String: Int] { ofClassifier }
 
   /// The definitions of `linear_cross_entropy_backward.cl` where it writes logits.
   var logitsDefines: [String: Int] {
@@ -98,7 +120,7 @@ struct LinearCrossEntropyKernelDescriptor: Hashable, Sendable {
 
   /// The definitions of `linear_cross_entropy_gradient_steps.cl`.
   var gradientStepsDefines: [String: Int] {
-    common.merging(["VECTOR": tile.vector, "SMOOTHING": hasClosedSmoothing ? 1 : 0]) { $1 }
+    ofTargets.merging(["STORAGE": dtype.storageKey, "SMOOTHING": hasClosedSmoothing ? 1 : 0]) { $1 }
   }
 
   /// Whether smoothing's share of the gradients is added in closed form.

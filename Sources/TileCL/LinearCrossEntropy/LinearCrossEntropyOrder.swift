@@ -20,7 +20,7 @@ struct LinearCrossEntropyOrder: Sendable {
   static let partRows = 256
   private static let chunkSize = 1024
 
-  init(_ problem: LinearCrossEntropyDescriptor, gradientSteps program: Program) throws {
+  init(_ problem: LinearCrossEntropyDescriptor, _ program: Program) throws {
     self.problem = problem
     rowSums = try program.kernel("tilecl_linear_cross_entropy_row_sums")
     partSums = try program.kernel("tilecl_linear_cross_entropy_part_sums")
