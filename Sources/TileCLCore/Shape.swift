@@ -51,18 +51,19 @@ package enum Shape {
 
   /// How many elements a tensor of that shape has.
   ///
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below 0, ``TileCLError/Code/limitExceeded`` for a count
-  ///   that no 64-bit integer holds.
-  package static func elementCount(_ shape: [Int], argument: String) throws -> Int {
-    for (axis, size) in shape.enumerated() where size < 0 {
-      throw TileCLError.invalid("\(argument).shape[\(axis)]", size, allowed: "0 or more")
+  /// - Parameter least: The smallest size of an axis; a tensor may have no elements.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for a size below that, ``TileCLError/Code/limitExceeded`` for a
+  ///   count that no 64-bit integer holds.
+  package static func elementCount(_ shape: [Int], argument: String, least: Int = 0) throws -> Int {
+    for (axis, size) in shape.enumerated() where size < least {
+      throw TileCLError.invalid("\(argument).shape[\(axis)]", size, allowed: "\(least) or more")
     }
     return try checkedProduct(shape, argument: argument)
   }
 
   /// Strides, in elements, of a tensor whose last axis is contiguous and whose rows follow each other.
   ///
-  /// The shape must have passed ``elementCount(_:argument:)``.
+  /// The shape must have passed ``elementCount(_:argument:least:)``.
   package static func rowMajorStrides(_ shape: [Int]) -> [Int] {
     var strides = [Int](repeating: 1, count: shape.count)
     for axis in strides.indices.dropLast().reversed() {

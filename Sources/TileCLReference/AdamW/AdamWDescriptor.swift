@@ -32,7 +32,7 @@ public struct AdamWDescriptor: Hashable, Sendable {
     shape: [Int], beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0.01,
     gradientDType: DType = .float32, copyDType: DType? = nil
   ) throws {
-    _ = try checkedProduct([Shape.elementCount(shape, argument: "shape"), 4], argument: "shape")
+    _ = try checkedProduct([Shape.elementCount(shape, argument: "shape", least: 1), 4], argument: "shape")
     for (name, value) in [("beta1", beta1), ("beta2", beta2)] where !(0..<1).contains(value) {
       throw TileCLError.invalid(name, value, allowed: "0..<1")
     }

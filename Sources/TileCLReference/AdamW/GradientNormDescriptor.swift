@@ -20,7 +20,8 @@ public struct GradientNormDescriptor: Hashable, Sendable {
   public init(shapes: [[Int]], maximum: Float, dtype: DType = .float32) throws {
     guard !shapes.isEmpty else { throw TileCLError.invalid("shapes", "empty", allowed: "one shape or more") }
     for (number, shape) in shapes.enumerated() {
-      _ = try checkedProduct([Shape.elementCount(shape, argument: "shapes[\(number)]"), 4], argument: "shapes")
+      _ = try checkedProduct(
+        [Shape.elementCount(shape, argument: "shapes[\(number)]", least: 1), 4], argument: "shapes")
     }
     guard maximum > 0 else { throw TileCLError.invalid("maximum", maximum, allowed: "a number above 0") }
     try dtype.requireFloatingPoint("dtype")

@@ -41,7 +41,7 @@ public struct ElementwiseDescriptor: Hashable, Sendable {
   /// - Throws: ``TileCLError`` that names a size below 1, a type that is not of real numbers, or the `function` if a
   ///   factor is not finite.
   public init(shape: [Int], function: Function, dtype: DType = .float32, outputDType: DType? = nil) throws {
-    _ = try checkedProduct([Shape.elementCount(shape, argument: "shape"), 4], argument: "shape")
+    _ = try checkedProduct([Shape.elementCount(shape, argument: "shape", least: 1), 4], argument: "shape")
     try dtype.requireFloatingPoint("dtype")
     try (outputDType ?? dtype).requireFloatingPoint("outputDType")
     guard function.factors.alpha.isFinite, function.factors.beta.isFinite else {

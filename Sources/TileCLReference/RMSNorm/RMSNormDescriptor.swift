@@ -24,7 +24,7 @@ public struct RMSNormDescriptor: Hashable, Sendable {
   ///   `epsilon` that is not finite or negative, or a type that is not of real numbers.
   public init(shape: [Int], addsResidual: Bool = false, epsilon: Float = 1e-6, dtype: DType = .float32) throws {
     guard let columns = shape.last else { throw TileCLError.invalid("shape", shape, allowed: "one axis or more") }
-    _ = try checkedProduct([Shape.elementCount(shape, argument: "shape"), 4], argument: "shape")
+    _ = try checkedProduct([Shape.elementCount(shape, argument: "shape", least: 1), 4], argument: "shape")
     try Shape.requireSize(columns, argument: "shape")
     try dtype.requireFloatingPoint("dtype")
     guard epsilon.isFinite, epsilon >= 0 else {

@@ -28,7 +28,7 @@ public struct SwiGLUDescriptor: Hashable, Sendable {
   /// - Throws: ``TileCLError`` that names a size below 1, a shape without axes, or a type that is not of real numbers.
   public init(shape: [Int], activation: Activation = .silu, dtype: DType = .float32) throws {
     guard !shape.isEmpty else { throw TileCLError.invalid("shape", shape, allowed: "one axis or more") }
-    let count = try Shape.elementCount(shape, argument: "shape")
+    let count = try Shape.elementCount(shape, argument: "shape", least: 1)
     // One tensor may hold both halves.
     _ = try checkedProduct([count, 2, 4], argument: "shape")
     try dtype.requireFloatingPoint("dtype")
