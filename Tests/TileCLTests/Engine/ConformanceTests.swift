@@ -4,7 +4,13 @@ import TileCLConformance
 import TileCLTestSupport
 
 @Suite struct ConformanceTests {
-  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: ConformanceCase.all)
+  /// Apart from the others, so that two processes can share the compiling.
+  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: ConformanceCase.all.filter { $0.operation == .attention })
+  func openCLAttention(_ conformance: ConformanceCase) throws {
+    try run(conformance, on: #require(TestEngines.openCL))
+  }
+
+  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: ConformanceCase.all.filter { $0.operation != .attention })
   func openCL(_ conformance: ConformanceCase) throws {
     try run(conformance, on: #require(TestEngines.openCL))
   }

@@ -41,12 +41,17 @@ struct LinearCrossEntropyKernelTests {
     }
   }
 
-  /// The tiles that this device can run, its own among them.
-  private static func tiles(_ context: Context) throws -> [Tile] {
-    let problem = try LinearCrossEntropyDescriptor(tokens: 1, hiddenSize: 1, vocabulary: 1)
-    let own = try LinearCrossEntropyKernelDescriptor(problem, device: context.device).tile
+  /// Tiles of other devices that this one can run; its own have the conformance cases. A tile's shape and how elements
+  /// are loaded have little to do with each other, so 16 bits are tried on one each: compiling is what takes the time.
+  private static func tiles(_ dtype: DType, _ context: Context) -> [Tile] {
+    let tiles: [Tile] =
+      switch dtype {
+      case .float16: [.wide]
+      case .bfloat16: [.narrow]
+      default: [.wide, .narrow, .single] + Tile.cpu(vector: 16).suffix(1)
+      }
     let capabilities = context.device.capabilities
-    return Set([own, .wide, .narrow, .single] + Tile.cpu(vector: 16).suffix(1)).filter {
+    return tiles.filter {
       $0.groupItems <= capabilities.maximumWorkGroupSize && $0.localByteCount <= capabilities.localMemory
     }
   }
@@ -116,9 +121,9 @@ struct LinearCrossEntropyKernelTests {
   }
 
   @Test(
-    "Every tile that some device uses gives the reference's results on this one",
+    "Tiles that other devices use give the reference's results on this one",
     .enabled(if: TestEngines.hasOpenCL), arguments: DType.floatingPointCases)
-  func everyTile(dtype: DType) throws {
+  func tilesOfOtherDevices(dtype: DType) throws {
     switch dtype {
     case .float16: try Self.compareTiles(Float16.self)
     case .bfloat16: try Self.compareTiles(BFloat16.self)
@@ -135,7 +140,7 @@ struct LinearCrossEntropyKernelTests {
         outputs: [.entropy, .argmax, .gradientTiles], filter: GradientFilter()), on: engine)
     var descriptor = try LinearCrossEntropyKernelDescriptor(trial.descriptor, device: context.device)
 
-    for tile in try tiles(context) {
+    for tile in tiles(trial.descriptor.dtype, context) {
       descriptor.tile = tile
       let forward = try LinearCrossEntropyForward(trial.descriptor, descriptor: descriptor, context: context)
       let (statistics, arguments) = try forward.statistics(trial.inputs, engine: engine)
