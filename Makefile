@@ -8,10 +8,10 @@
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format sanitize sanitize-kernels sanitize-host docs bench bench-attention deps clean
+.PHONY: help demo test lint format sanitize sanitize-kernels sanitize-host docs bench bench-attention bench-linear-cross-entropy bench-matmul deps clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-26s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run the three operations on a photograph and real text (about a minute on 2 cores)
 	@Scripts/ensure-dependencies.sh run
@@ -46,9 +46,12 @@ bench: ## Run the benchmarks of the nested package Benchmarks/
 	swift package --package-path Benchmarks benchmark $(BENCH_ARGS)
 
 bench-attention: ## Time attention beside PyTorch's on this device, compare and plot (PYTHON must have PyTorch)
+bench-linear-cross-entropy: ## The same for linear cross-entropy
+bench-matmul: ## The same for matrix products
+bench-attention bench-linear-cross-entropy bench-matmul:
 	@Scripts/ensure-dependencies.sh run
 	swift build -c release --product tilecl
-	$(PYTHON) Benchmarks/compare .build/release/tilecl $(BENCH_ARGS)
+	$(PYTHON) Benchmarks/compare .build/release/tilecl --operation $(@:bench-%=%) $(BENCH_ARGS)
 
 deps: ## Install the system packages that building, testing and sanitizing need
 	@Scripts/ensure-dependencies.sh sanitize

@@ -8,53 +8,16 @@
 backward, and compiled FlexAttention with a block mask, which has no backward pass on the CPU. A line for each problem
 goes to the standard error, JSON to the output.
 
-Each peer is timed in a process of its own: an instruction that this processor does not have ends that process alone. In
-a virtual machine that names AMX and does not have it, ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 lets PyTorch compute in bf16
-all the same; the report tells which limit was set.
+In a virtual machine that names AMX and does not have it, ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 lets PyTorch compute in
+bf16 all the same; the report tells which limit was set.
 """
 
-import multiprocessing
-import os
-import signal
-
-import attention_peers
+import clocks
+import peers
 import torch
+from attention_masks import visibility
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
-
-
-class Clock(attention_peers.Clock):
-    """Times in processes of their own, single runs too by the host's clock."""
-
-    single_time = "wall"
-
-    def __init__(self, repetitions, sustained, threads):
-        super().__init__(repetitions, sustained)
-        self.threads = threads
-
-    def measure(self, make):
-        receiver, sender = multiprocessing.Pipe(duplex=False)
-        process = multiprocessing.Process(target=self.answer, args=(make, sender))
-        process.start()
-        sender.close()
-        try:
-            answer = receiver.recv()
-        except EOFError:
-            answer = None
-        process.join()
-        if answer is None:
-            code = process.exitcode
-            raise RuntimeError(signal.strsignal(-code) if code < 0 else f"the process ended with status {code}")
-        if isinstance(answer, str):
-            raise RuntimeError(answer)
-        return answer
-
-    def answer(self, make, sender):
-        torch.set_num_threads(self.threads)
-        try:
-            sender.send(self.milliseconds(make()))
-        except Exception as error:  # Whatever it is, the report names it.
-            sender.send(str(error) or type(error).__name__)
 
 
 def tensors(specification):
@@ -89,7 +52,7 @@ def flex(specification):
     torch.compiler.reset()
     compiled = torch.compile(flex_attention, dynamic=False)
     query, key, value = tensors(specification)
-    visible = attention_peers.visibility(specification)
+    visible = visibility(specification)
     lengths = specification["queryLength"], specification["keyLength"]
     mask = visible and create_block_mask(visible, None, None, *lengths, device="cpu")
 
@@ -109,18 +72,15 @@ def find_peers(specification, choice):
 
 
 def main():
-    parser = attention_peers.options(__doc__.splitlines()[0])
+    parser = peers.options(__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
-    about = {"torch": torch.__version__, "threads": arguments.threads}
-    if "ONEDNN_MAX_CPU_ISA" in os.environ:
-        about["instructions"] = os.environ["ONEDNN_MAX_CPU_ISA"]
-    clock = Clock(arguments.repetitions, arguments.sustained, arguments.threads)
-    choice = attention_peers.Choice(arguments)
-    attention_peers.run(arguments, clock, lambda specification: find_peers(specification, choice), about)
+    clock, choice = clocks.CPUClock(arguments), peers.Choice(arguments)
+    peers.run(
+        "attention", arguments, clock, lambda specification: find_peers(specification, choice),
+        clocks.cpu_conditions(arguments))
 
 
 if __name__ == "__main__":
-    # A copy of this process, in which PyTorch has started no threads.
-    multiprocessing.set_start_method("fork")
+    clocks.fork()
     main()

@@ -13,35 +13,16 @@ and before anything is timed, and leave the result in PyTorch's cache, as `tilec
 they compile.
 """
 
-import json
 import subprocess
 import sys
 
-import attention_peers
+import clocks
+import peers
 import torch
+from attention_masks import visibility
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 from torch.nn.functional import scaled_dot_product_attention
-
-
-class Clock(attention_peers.Clock):
-    """Single runs by events of the device, from the start of the first kernel to the end of the last."""
-
-    # About 2 ms, in cycles: longer than Python takes to launch a run.
-    spin = 4_000_000
-
-    def single(self, run):
-        # The device spins until the run is enqueued, or its launch would lie between the events.
-        torch.cuda._sleep(self.spin)
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        run()
-        end.record()
-        torch.cuda.synchronize()
-        return start.elapsed_time(end) * 1e-3
-
-    def finish(self):
-        torch.cuda.synchronize()
 
 
 class Problem:
@@ -83,7 +64,7 @@ class Problem:
         # Compiled for many shapes, FlexAttention would fall back to a version that is not fused.
         torch.compiler.reset()
         compiled = torch.compile(flex_attention, dynamic=False)
-        visible = attention_peers.visibility(self.specification)
+        visible = visibility(self.specification)
         lengths = [self.specification[name] for name in ("queryLength", "keyLength")]
         mask = visible and create_block_mask(visible, None, None, *lengths, device="cuda")
         return self.timed(lambda: compiled(
@@ -131,7 +112,7 @@ class Problem:
 
 # What else would be a peer, by the name of its package.
 packages = {"flash_attn_interface": "FlashAttention-3", "flashinfer": "FlashInfer", "natten": "NATTEN"}
-missing = attention_peers.absent(packages)
+missing = peers.absent(packages)
 
 
 def names(specification):
@@ -184,30 +165,29 @@ def compile_ahead(arguments, choice, specifications):
         for first in range(count)]
     # TileCL's kernels differ by head dimension, so these processes do not do the same.
     for dimension in {s["headDimension"] for s in specifications}:
-        command = [arguments.tilecl, "bench", "attention", "--prepare", "--filter", f" D{dimension}"]
-        workers.append(subprocess.Popen(command + device))
+        command = peers.bench_command("attention", arguments) + ["--prepare", "--filter", f" D{dimension}"]
+        workers.append(subprocess.Popen(command))
     for worker in workers:
         worker.wait()
 
 
 def main():
-    parser = attention_peers.options(__doc__.splitlines()[0])
+    parser = peers.options(__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=12, help="processes that compile ahead; 0 for none")
     parser.add_argument("--compile", help="compile the problems of these names, one a line, and time nothing")
     arguments = parser.parse_args()
-    command = [arguments.tilecl, "bench", "attention", "--list", "--json"]
-    command += ["--device", arguments.device] if arguments.device else []
-    specifications = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    specifications = peers.specifications("attention", arguments)
     if arguments.compile is not None:
         for specification in specifications:
             if specification["problem"] in arguments.compile.split("\n"):
                 Problem(specification).flex()()
         return
-    choice = attention_peers.Choice(arguments)
+    choice = peers.Choice(arguments)
     compile_ahead(arguments, choice, choice.problems(specifications))
     about = {"torch": torch.__version__, "absentPeers": [packages[name] for name in missing]}
-    clock = Clock(arguments.repetitions, arguments.sustained)
-    attention_peers.run(arguments, clock, lambda specification: find_peers(specification, choice), about)
+    peers.run(
+        "attention", arguments, clocks.GPUClock(arguments), lambda specification: find_peers(specification, choice),
+        about)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,19 @@ import TileCLTestSupport
 struct BenchTests {
   @Test("Problems have names of their own and work to do", arguments: [Device.Kind.gpu, .cpu])
   func problems(kind: Device.Kind) throws {
-    let problems = try AttentionBenchProblem.all(for: kind)
-    #expect(problems.count > 20)
-    #expect(Set(problems.map(\.name)).count == problems.count)
+    func check(_ problems: [some BenchProblem]) {
+      #expect(problems.count >= 8)
+      #expect(Set(problems.map(\.name)).count == problems.count)
+      for problem in problems {
+        #expect(problem.operations >= 1e6)
+        #expect(problem.bytes > 1e5)
+      }
+    }
+    let problems = try AttentionBenchProblem.all(for: kind, containing: nil)
+    check(problems)
+    check(try LinearCrossEntropyBenchProblem.all(for: kind, containing: nil))
+    check(try MatmulBenchProblem.all(for: kind, containing: nil))
     for problem in problems {
-      #expect(problem.operations > 1e7)
       #expect(problem.visitedPairs <= problem.descriptor.queryLength * problem.descriptor.keyLength)
       #expect((problem.pass == .backward) == problem.descriptor.returnsLSE)
     }
@@ -36,13 +44,25 @@ struct BenchTests {
     #expect(decode.visitedPairs == 4096)
     let rows = 2 * 32 + 2 * 8 * 4096
     #expect(decode.bytes == Double(2 * 128 * rows))
+    let loss = try LinearCrossEntropyBenchProblem(
+      .forward, .random, tokens: 8192, hiddenSize: 2304, vocabulary: 256_000, dtype: .bfloat16)
+    #expect(loss.operations == 2 * 8192.0 * 2304 * 256_000)
+    #expect(loss.bytes == 2 * 2304.0 * (8192 + 256_000))
+    let gradients = try LinearCrossEntropyBenchProblem(
+      .gradients, .peaked, tokens: 512, hiddenSize: 64, vocabulary: 1000, dtype: .float32)
+    #expect(gradients.operations == 6 * 512.0 * 64 * 1000)
+    #expect(gradients.bytes == 8 * 64.0 * (512 + 1000))
+    let product = try MatmulBenchProblem(.bfloat16, "tn", rows: 3, columns: 5, depth: 7)
+    #expect(product.operations == 2 * 3 * 5 * 7)
+    #expect(product.bytes == Double(2 * (3 * 7 + 7 * 5 + 3 * 5)))
+    #expect(product.descriptor.transposeA && !product.descriptor.transposeB)
   }
 
   @Test("Shares are printed whatever they are")
   func shares() {
     let shares = [nil, 0.826, 1, 1.036, .nan, .infinity, -.infinity, 1e300]
     #expect(
-      shares.map(AttentionBenchResult.percentage) == ["-", "83 %", "100 %", "104 %*", "-", "-", "-", "-"])
+      shares.map(BenchResult.percentage) == ["-", "83 %", "100 %", "104 %*", "-", "-", "-", "-"])
   }
 
   @Test("A run lasts from its first start to its last end")
@@ -64,7 +84,7 @@ struct BenchTests {
     let mask = AttentionBenchMask.grid(side: 16, radius: 2, tile: 8, queryBlock: 64, keyBlock: 64, isFused: true)
     let problem = try AttentionBenchProblem("grid", length: 256, dimension: 64, mask: mask)
     #expect(problem.descriptor.tokenOrder != nil)
-    let json = try compactJSON(AttentionBenchSpecification(problem))
+    let json = try compactJSON(problem.specification)
     #expect(
       json.contains("\"mask\":{\"isFused\":true,\"keyBlock\":64,\"kind\":\"grid\",\"queryBlock\":64,\"radius\":2,"))
     #expect(json.contains("\"headDimension\":64"))
@@ -77,11 +97,10 @@ struct BenchTests {
     let roofs = try BenchRoofs(engines, clock)
     #expect(roofs.memory.burst > 0)
     #expect(roofs.matrix.contains { $0.name == "fma" && $0.burst > 0 })
-    for pass in [AttentionBenchProblem.Pass.forward, .backward] {
-      let problem = try AttentionBenchProblem("small", pass: pass, heads: (2, 1), length: 128, dimension: 64)
-      let results = try AttentionBench(problem: problem, engines: engines, clock: clock, roofs: roofs)
+    func check(_ problem: some BenchProblem) throws {
+      let results = try Bench(problem: problem, engines: engines, clock: clock, roofs: roofs)
         .results(variants: ["portable", nil])
-      #expect(results.map(\.problem) == ["small", "small"])
+      #expect(results.map(\.problem) == [problem.name, problem.name])
       #expect(results[0].variant == "portable")
       #expect(results[0].burst.milliseconds > 0)
       #expect(results[0].burst.share ?? 0 > 0)
@@ -89,6 +108,44 @@ struct BenchTests {
       #expect(results[0].outputDifference == nil)
       #expect(try #require(results[1].outputDifference) < 0.01)
     }
+    for pass in [AttentionBenchProblem.Pass.forward, .backward] {
+      try check(AttentionBenchProblem("small", pass: pass, heads: (2, 1), length: 128, dimension: 64))
+    }
+    try check(
+      LinearCrossEntropyBenchProblem(
+        .gradients, .peaked, tokens: 40, hiddenSize: 24, vocabulary: 300, dtype: .float32))
+    try check(MatmulBenchProblem(.float32, "nt", rows: 50, columns: 60, depth: 70))
+  }
+
+  @Test("A run's memory beyond its arguments is counted", .enabled(if: TestEngines.hasOpenCL))
+  func memory() throws {
+    let bench = Bench(
+      problem: try MatmulBenchProblem(.float32, "nn", rows: 64, columns: 64, depth: 64),
+      engines: try BenchEngines(device: nil), clock: BenchClock(repetitions: 1, budget: 0, sustained: 0), roofs: nil)
+    // The product is written to a tensor that is there.
+    #expect(try bench.results(variants: ["portable"])[0].extraBytes == 0)
+    let loss = Bench(
+      problem: try LinearCrossEntropyBenchProblem(
+        .gradients, .random, tokens: 40, hiddenSize: 24, vocabulary: 300, dtype: .float32),
+      engines: bench.engines, clock: bench.clock, roofs: nil)
+    // At least the two gradients.
+    let gradients = 4 * 24 * (40 + 300)
+    let extra = try loss.results(variants: ["portable"])[0].extraBytes
+    #expect(extra > gradients && extra < 40 * gradients)
+  }
+
+  @Test("Peaked embeddings find their targets, random ones do not", .enabled(if: TestEngines.hasOpenCL))
+  func crossEntropyData() throws {
+    let engine = try #require(TestEngines.openCL)
+    let descriptor = try LinearCrossEntropyDescriptor(tokens: 64, hiddenSize: 256, vocabulary: 500)
+    let plan = try engine.makePlan(descriptor)
+    let losses = try [LinearCrossEntropyBenchData.random, .peaked].map { data in
+      let inputs: LinearCrossEntropyInputs<Float> = try data.inputs(descriptor, on: engine)
+      return try plan.run(inputs).loss.array()[0]
+    }
+    // ln 500 + 1/2 for logits of variance 1, and next to nothing for a target 8 above them.
+    #expect(abs(losses[0] - 6.71) < 0.5)
+    #expect(losses[1] < 1)
   }
 
   @Test("The next run finds what was built", .enabled(if: TestEngines.hasOpenCL))
@@ -108,7 +165,10 @@ struct BenchTests {
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--variants", ""]) }
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--variants", ","]) }
     #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--list", "--serve"]) }
-    #expect(try AttentionBenchCommand.parse(["--variants", "portable"]).variants == "portable")
+    #expect(throws: (any Error).self) { try AttentionBenchCommand.parse(["--first-call", "--list"]) }
+    #expect(try AttentionBenchCommand.parse(["--variants", "portable"]).options.variants == "portable")
+    #expect(try LinearCrossEntropyBenchCommand.parse(["--filter", "peaked"]).options.filter == "peaked")
+    #expect(try MatmulBenchCommand.parse(["--serve"]).options.serve)
   }
 }
 

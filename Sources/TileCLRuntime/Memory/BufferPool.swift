@@ -13,7 +13,7 @@ public final class BufferPool: Sendable {
     public var activeBytes = 0
     /// Bytes kept for reuse.
     public var cachedBytes = 0
-    /// The highest ``activeBytes`` so far.
+    /// The highest ``activeBytes`` so far, or since ``BufferPool/resetPeak()``.
     public var peakBytes = 0
     /// Buffers that the driver allocated.
     public var allocations = 0
@@ -73,6 +73,15 @@ public final class BufferPool: Sendable {
 
   public func snapshot() -> Snapshot {
     state.withLock { $0.snapshot }
+  }
+
+  /// Counts ``Snapshot/peakBytes`` from what is in use now, and returns it.
+  @discardableResult
+  public func resetPeak() -> Int {
+    state.withLock { state in
+      state.snapshot.peakBytes = state.snapshot.activeBytes
+      return state.snapshot.peakBytes
+    }
   }
 
   /// Gives all cached memory back to the driver, once the commands that still use it are done.

@@ -1,8 +1,7 @@
 import TileCL
 
 extension AttentionBenchProblem {
-  /// The problems for a kind of device, those whose name holds `text` if it is given.
-  static func all(for kind: Device.Kind, containing text: String? = nil) throws -> [AttentionBenchProblem] {
+  static func all(for kind: Device.Kind, containing text: String?) throws -> [AttentionBenchProblem] {
     // Masks take a while to build: only those that are asked for.
     let drafts = kind == .cpu ? cpu : gpu
     return try drafts.filter { draft in text.map(draft.name.contains) ?? true }.map { try $0.problem() }

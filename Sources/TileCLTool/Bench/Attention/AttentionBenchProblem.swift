@@ -1,7 +1,7 @@
 import TileCL
 
-/// One problem of the bench, under a name.
-struct AttentionBenchProblem {
+/// A problem of attention.
+struct AttentionBenchProblem: BenchProblem {
   enum Pass: String, Encodable {
     case forward, backward
   }
@@ -39,21 +39,20 @@ struct AttentionBenchProblem {
       }
   }
 
-  /// Compiles what a run needs.
+  var specification: AttentionBenchSpecification { AttentionBenchSpecification(self) }
+
   func prepare(on engine: Engine) throws {
     _ = try engine.makePlan(descriptor)
     if pass == .backward { _ = try engine.makeBackwardPlan(descriptor) }
   }
 
-  /// The operations of one run: multiplications and additions of two products for each visited pair, and of five in the
-  /// backward pass (scores, dP, dV, dQ and dK).
+  /// Of two products for each visited pair, and of five in the backward pass (scores, dP, dV, dQ and dK).
   var operations: Double {
     let (d, dv) = (descriptor.headDimension, descriptor.valueDimension)
     let channels = pass == .forward ? d + dv : 3 * d + 2 * dv
     return Double(2 * channels) * Double(visitedPairs) * Double(descriptor.batch * descriptor.queryHeads)
   }
 
-  /// The bytes of one run if every tensor is moved once.
   var bytes: Double {
     func count(_ shape: [Int]) -> Int { shape.reduce(1, *) }
     let queries = count(descriptor.queryShape) + count(descriptor.outputShape)
@@ -64,43 +63,5 @@ struct AttentionBenchProblem {
     // dO as well is read, and a gradient of each input is written.
     case .backward: Double(2 * size * (queries + keys) + 4 * count(descriptor.lseShape))
     }
-  }
-}
-
-/// A problem in numbers, from which other programs build the same one.
-struct AttentionBenchSpecification: Encodable {
-  let problem: String
-  let pass: AttentionBenchProblem.Pass
-  let batch: Int
-  let queryHeads: Int
-  let keyValueHeads: Int
-  let queryLength: Int
-  let keyLength: Int
-  let headDimension: Int
-  let dtype: String
-  let mask: AttentionBenchMask
-  let score: AttentionBenchScore
-  let softcap: Float
-  let visitedPairs: Int
-  let operations: Double
-  let bytes: Double
-
-  init(_ problem: AttentionBenchProblem) {
-    let descriptor = problem.descriptor
-    self.problem = problem.name
-    pass = problem.pass
-    batch = descriptor.batch
-    queryHeads = descriptor.queryHeads
-    keyValueHeads = descriptor.keyValueHeads
-    queryLength = descriptor.queryLength
-    keyLength = descriptor.keyLength
-    headDimension = descriptor.headDimension
-    dtype = descriptor.dtype.rawValue
-    mask = problem.mask
-    score = problem.score
-    softcap = AttentionBenchScore.cap
-    visitedPairs = problem.visitedPairs
-    operations = problem.operations
-    bytes = problem.bytes
   }
 }

@@ -1,5 +1,5 @@
 /// What one variant did on one problem.
-struct AttentionBenchResult: Encodable {
+struct BenchResult: Encodable {
   /// A time, and what it means for the work of the problem.
   struct Rate: Encodable {
     let milliseconds: Double
@@ -12,12 +12,12 @@ struct AttentionBenchResult: Encodable {
     let memoryShare: Double?
     var share: Double? { matrixShare.flatMap { matrix in memoryShare.map { max(matrix, $0) } } }
 
-    init(seconds: Double, _ problem: AttentionBenchProblem, matrix: Double?, memory: Double?) {
+    init(seconds: Double, operations: Double, bytes: Double, matrix: Double?, memory: Double?) {
       milliseconds = seconds * 1e3
-      teraflops = problem.operations / seconds * 1e-12
-      gigabytesPerSecond = problem.bytes / seconds * 1e-9
-      matrixShare = matrix.map { problem.operations / seconds * 1e-12 / $0 }
-      memoryShare = memory.map { problem.bytes / seconds * 1e-9 / $0 }
+      teraflops = operations / seconds * 1e-12
+      gigabytesPerSecond = bytes / seconds * 1e-9
+      matrixShare = matrix.map { operations / seconds * 1e-12 / $0 }
+      memoryShare = memory.map { bytes / seconds * 1e-9 / $0 }
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -49,18 +49,20 @@ struct AttentionBenchResult: Encodable {
   let wall: Rate
   /// The same after a while of running.
   let sustained: Rate?
+  /// The device memory that a run takes at most beyond what its arguments and plans hold: results and workspace.
+  let extraBytes: Int
   /// The roof that the matrix shares refer to.
   let matrixRoof: String?
-  /// ‖O - O'‖ / ‖O'‖ for the first variant's O' (all gradients together in the backward pass), and the largest
+  /// ‖O - O'‖ / ‖O'‖ for the first variant's O' (all results together where there are several), and the largest
   /// |LSE - LSE'|; nil for the first variant.
   let outputDifference: Double?
   let lseDifference: Double?
 
-  private static let widths = [44, 9, 16, 9, 10, 10, 10, 9, 9, 9, 6, 10]
+  private static let widths = [46, 9, 16, 9, 10, 10, 10, 9, 9, 9, 6, 10, 10]
 
   static let header = row([
     "problem", "variant", "tuning", "plan ms", "burst ms", "wall ms", "sust. ms", "TFLOP/s", "sust.", "GB/s", "roof",
-    "difference",
+    "extra", "difference",
   ])
 
   var text: String {
@@ -69,7 +71,7 @@ struct AttentionBenchResult: Encodable {
       problem, variant, tuning ?? "-", number(planMilliseconds, 0), number(burst.milliseconds, 4),
       number(wall.milliseconds, 4), number(sustained?.milliseconds, 4), number(burst.teraflops, 3),
       number(sustained?.teraflops, 3), number(burst.gigabytesPerSecond, 1),
-      Self.percentage(burst.share), number(outputDifference, 6),
+      Self.percentage(burst.share), formatBytes(extraBytes), number(outputDifference, 6),
     ])
   }
 

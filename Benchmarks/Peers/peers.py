@@ -1,6 +1,6 @@
-"""What the attention peers' scripts share: the problems, taking turns with `tilecl`, and the report.
+"""What the peers' scripts share: the problems, taking turns with `tilecl`, clocks, and the report.
 
-A script gives `run` a function from a problem to its peers. `tilecl bench attention --serve` waits in between, so that
+A script gives `run` a function from a problem to its peers. `tilecl bench OPERATION --serve` waits in between, so that
 TileCL and the peers of a problem are timed one after the other, on the same warm device.
 """
 
@@ -16,19 +16,15 @@ import time
 
 
 class Tool:
-    """`tilecl bench attention`, asked for one problem at a time."""
+    """`tilecl bench OPERATION`, asked for one problem at a time."""
 
-    def __init__(self, path, device, repetitions, sustained):
-        self.command = [path, "bench", "attention"] + (["--device", device] if device else [])
+    def __init__(self, operation, arguments):
+        self.command = bench_command(operation, arguments)
+        repetitions, sustained = arguments.repetitions, arguments.sustained
         options = ["--serve", "--repetitions", str(repetitions), "--sustained", str(sustained)]
         self.process = subprocess.Popen(
             self.command + options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.roofs = self.answer().get("roofs")
-
-    def specifications(self):
-        """The problems, in numbers; `AttentionBenchSpecification` in the tool's sources names them."""
-        listing = subprocess.run(self.command + ["--list", "--json"], check=True, capture_output=True, text=True)
-        return json.loads(listing.stdout)
 
     def measure(self, problem):
         print(problem, file=self.process.stdin, flush=True)
@@ -44,6 +40,17 @@ class Tool:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+def bench_command(operation, arguments):
+    device = ["--device", arguments.device] if arguments.device else []
+    return [arguments.tilecl, "bench", operation] + device
+
+
+def specifications(operation, arguments):
+    """The problems in numbers, which the tool's `Specification` types name."""
+    command = bench_command(operation, arguments) + ["--list", "--json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 class Clock:
@@ -65,10 +72,10 @@ class Clock:
         """Waits until the device has done what was launched."""
 
     def measure(self, make):
-        """Milliseconds of what `make` gives, in single runs and sustained."""
-        return self.milliseconds(make())
+        """What is measured of the run that `make` gives: milliseconds, in single runs and sustained."""
+        return self.times(make())
 
-    def milliseconds(self, run):
+    def times(self, run):
         first = min(self.single(run) for _ in range(3))
         # As many as a second holds, at least three.
         count = max(3, min(self.repetitions, int(1 / max(first, 1e-6))))
@@ -86,29 +93,8 @@ class Clock:
             if end - start >= self.sustained:
                 break
         # The second half, by which clocks have settled.
-        return burst * 1e3, statistics.mean(batches[len(batches) // 2:]) * 1e3
-
-
-def visibility(specification):
-    """Which keys a query sees, as a function of tensors of positions; None for all of them.
-
-    Tokens of a grid lie row by row, which is how a program without token orders has them.
-    """
-    mask = specification["mask"]
-    kind = mask["kind"]
-    if kind == "causal":
-        return lambda b, h, i, j: i >= j
-    if kind == "chunks":
-        size = mask["size"]
-        return lambda b, h, i, j: i // size == j // size
-    if kind == "band":
-        reach = mask["reach"]
-        return lambda b, h, i, j: (i - j).abs() <= reach
-    if kind == "grid":
-        side, radius = mask["side"], mask["radius"]
-        return lambda b, h, i, j: (
-            ((i // side - j // side).abs() <= radius) & ((i % side - j % side).abs() <= radius))
-    return None
+        sustained = statistics.mean(batches[len(batches) // 2:])
+        return {"burstMilliseconds": burst * 1e3, "sustainedMilliseconds": sustained * 1e3}
 
 
 def absent(names):
@@ -156,16 +142,19 @@ def options(description):
     return parser
 
 
-def run(arguments, clock, find_peers, about):
+def run(operation, arguments, clock, find_peers, about):
     """Times every problem and writes the report.
 
+    - operation: the command of `tilecl bench`.
     - find_peers: from a problem to pairs of a name and a function that makes the peer's run.
     - about: what the report says of the peers.
     """
     begin = time.perf_counter()
-    tool = Tool(arguments.tilecl, arguments.device, arguments.repetitions, arguments.sustained)
-    chosen = Choice(arguments).problems(tool.specifications())
-    report = {"date": time.strftime("%Y-%m-%d"), "roofs": tool.roofs, "singleTime": clock.single_time}
+    chosen = Choice(arguments).problems(specifications(operation, arguments))
+    tool = Tool(operation, arguments)
+    report = {
+        "operation": operation, "date": time.strftime("%Y-%m-%d"), "roofs": tool.roofs,
+        "singleTime": clock.single_time}
     report |= about | {"omitted": [], "results": []}
     for number, specification in enumerate(chosen):
         problem = specification["problem"]
@@ -182,8 +171,7 @@ def run(arguments, clock, find_peers, about):
             peers, row["error"] = [], message(error)
         for name, make in peers:
             try:
-                burst, sustained = clock.measure(make)
-                row["peers"][name] = {"burstMilliseconds": burst, "sustainedMilliseconds": sustained}
+                row["peers"][name] = clock.measure(make)
             except Exception as error:  # A peer that cannot do a problem says so in many ways.
                 row["peers"][name] = {"error": message(error)}
         if number % 2 == 1:

@@ -10,7 +10,7 @@ private let normals: [Float] = {
 }()
 
 /// Normal values, the same in every run, for tensors of any size.
-struct AttentionBenchInputs<Element: FloatingPointElement> {
+struct BenchInputs<Element: FloatingPointElement> {
   private let pool: [Element]
 
   init() {
@@ -36,15 +36,5 @@ struct AttentionBenchInputs<Element: FloatingPointElement> {
       initialized = count
     }
     return try engine.tensor(values, shape: shape)
-  }
-
-  func inputs(_ problem: AttentionBenchProblem, on engine: Engine) throws -> AttentionInputs<Element> {
-    let descriptor = problem.descriptor
-    var inputs = AttentionInputs(
-      query: try tensor(descriptor.queryShape, number: 0, on: engine),
-      key: try tensor(descriptor.keyShape, number: 1, on: engine),
-      value: try tensor(descriptor.valueShape, number: 2, on: engine))
-    try problem.score.complete(&inputs, heads: descriptor.queryHeads, on: engine)
-    return inputs
   }
 }

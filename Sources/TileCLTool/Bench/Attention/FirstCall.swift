@@ -11,8 +11,8 @@ struct FirstCall: Codable {
   /// Takes the time here, which tells the truth only if this process has used no kernel before.
   init(_ problem: AttentionBenchProblem, variant: String?, engines: BenchEngines) throws {
     let engine = try engines.engine(variant: variant, profiling: false)
-    let values = AttentionBenchInputs<BFloat16>()
-    let inputs = try values.inputs(problem, on: engine)
+    let values = BenchInputs<BFloat16>()
+    let inputs = try problem.inputs(values, on: engine)
     self.problem = problem.name
     let clock = ContinuousClock()
     switch problem.pass {

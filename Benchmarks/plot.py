@@ -1,4 +1,4 @@
-"""Draws a comparison of attention as SVG: for each problem, how much longer each peer takes than TileCL.
+"""Draws a comparison as SVG: for each problem, how much longer each peer takes than TileCL.
 
 `compare` calls this. It needs nothing beyond Python, and the picture follows the reader's light or dark scheme.
 """
@@ -10,7 +10,11 @@ from xml.sax.saxutils import escape
 PEERS = {
     "cuDNN": ("#e69f00", "square"), "FlexAttention": ("#0a84c8", "circle"), "FlashAttention-2": ("#009e73", "diamond"),
     "FlashAttention-3": ("#cc79a7", "diamond"), "FlashInfer": ("#d55e00", "triangle"),
-    "NATTEN": ("#cc79a7", "triangle"), "SDPA": ("#e69f00", "square")}
+    "NATTEN": ("#cc79a7", "triangle"), "SDPA": ("#e69f00", "square"), "cuBLAS": ("#e69f00", "square"),
+    "PyTorch": ("#e69f00", "square"), "eager": ("#e69f00", "square"), "compiled": ("#d55e00", "triangle"),
+    "CCE": ("#0a84c8", "circle"), "CCE exact": ("#0a84c8", "circle"), "Liger": ("#009e73", "diamond"),
+    "Liger x16": ("#cc79a7", "diamond")}
+TITLES = {"attention": "Attention", "linear-cross-entropy": "Linear cross-entropy", "matmul": "Matrix products"}
 STYLE = """
   svg { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif }
   .page { fill: #ffffff } text { fill: #1f2328 } .faint { fill: #59636e }
@@ -33,7 +37,8 @@ def svg(report, bars):
     values += [value for row in rows for value in targets(row, bars)]
     ends = bounds(values)
     height = TOP + LINE * len(rows) + 44
-    title = f"Attention on {report.get('device', 'a device')}: how many times as long as TileCL the peers take"
+    operation = TITLES[report.get("operation", "attention")]
+    title = f"{operation} on {report.get('device', 'a device')}: how many times as long as TileCL the peers take"
     about = f"driver {report.get('driver', '-')}, PyTorch {report.get('torch', '-')}, {report['date']}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
