@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the tests once, in release, and runs them three times:
-#   1. with empty program caches, so that every kernel is compiled;
+#   1. with empty program caches, so that every kernel is compiled, in two processes at a time;
 #   2. with the caches that the first pass left;
 #   3. with no OpenCL driver visible, so that everything goes through the reference.
 # Then it runs the examples of README and articles, on the device and without one.
@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'jobs -p | xargs -r kill 2> /dev/null; rm -rf "$scratch"' EXIT
 mkdir "$scratch/no-drivers"
 
 # A folder of its own: these builds keep internal symbols for the tests, so sharing .build would rebuild all each time.
@@ -69,18 +69,30 @@ count_pass() {
   passed=$((passed + counted - bad - left_out))
 }
 
-# A driver compiles one kernel at a time, so two processes share the first pass.
+# What the reference does on the conformance cases is the same in every pass: the last one checks it.
+device_pass=(TILECL_REQUIRE_OPENCL=1 --)
+if [[ $# -eq 0 ]]; then device_pass+=(--skip ConformanceTests/reference); fi
+
+# A driver compiles one kernel at a time in a process, so two at a time share the first pass, the longest ones first.
+# group NAME [arguments of swift test]
+group() { start_pass "cold-$1" "${device_pass[@]}" "${@:2}"; }
 if [[ $# -eq 0 ]]; then
-  start_pass cold-attention TILECL_REQUIRE_OPENCL=1 -- --filter Attention &
-  start_pass cold-rest TILECL_REQUIRE_OPENCL=1 -- --skip Attention
+  group attention-cases --filter ConformanceTests/openCLAttention &
+  group attention --filter Attention --skip ConformanceTests &
+  wait -n
+  group cases --filter ConformanceTests --skip ConformanceTests/openCLAttention &
+  wait -n
+  group rest --skip Attention --skip ConformanceTests &
   wait
-  count_pass cold-attention "cold program cache, attention"
-  count_pass cold-rest "cold program cache, everything else"
+  count_pass cold-attention-cases "cold program cache: attention's cases"
+  count_pass cold-attention "cold program cache: attention"
+  count_pass cold-cases "cold program cache: the other cases"
+  count_pass cold-rest "cold program cache: everything else"
 else
-  start_pass cold TILECL_REQUIRE_OPENCL=1 -- "$@"
-  count_pass cold "cold program cache"
+  group all "$@"
+  count_pass cold-all "cold program cache"
 fi
-start_pass warm TILECL_REQUIRE_OPENCL=1 -- "$@"
+start_pass warm "${device_pass[@]}" "$@"
 count_pass warm "warm program cache"
 without_drivers=(-u TILECL_REQUIRE_OPENCL -u TILECL_DEVICE -u TILECL_BACKEND -u OCL_ICD_FILENAMES
   OCL_ICD_VENDORS="$scratch/no-drivers" OPENCL_VENDOR_PATH="$scratch/no-drivers")
