@@ -18,7 +18,7 @@ struct ReferenceGoldenTests {
   @Test("All fixtures are found")
   func inventory() {
     #expect(GoldenFixture.all(.attention).count == 63)
-    #expect(GoldenFixture.all(.linearCrossEntropy).count == 11)
+    #expect(GoldenFixture.all(.linearCrossEntropy).count == 25)
     #expect(GoldenFixture.all(.quantizedMatmul).count == 13)
   }
 

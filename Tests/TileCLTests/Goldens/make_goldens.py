@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, scaled_dot_product_attention
 
 import hilbert
 from attention_options import make_attention_options
+from cross_entropy_options import make_cross_entropy_options
 from fixture import FOLDER, Case
 
 
@@ -230,6 +231,7 @@ if __name__ == "__main__":
     make_attention()
     make_attention_options()
     make_linear_cross_entropy()
+    make_cross_entropy_options()
     make_quantized_matmul()
     files = sorted(FOLDER.glob("*/*.safetensors"))
     print(f"{len(files)} fixtures, {sum(file.stat().st_size for file in files)} bytes, PyTorch {torch.__version__}")
