@@ -88,6 +88,9 @@ static const unsigned char attention_tiles_hopper[] = {
 static const unsigned char hopper_instructions[] = {
 #embed "hopper/instructions.hopper.clh"
 };
+static const unsigned char hopper_tanh[] = {
+#embed "hopper/tanh.hopper.clh"
+};
 static const unsigned char hopper_products[] = {
 #embed "hopper/products.hopper.clh"
 };
@@ -229,6 +232,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/scores.hopper.clh", attention_scores_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
     FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
+    FILE_ENTRY("hopper/tanh.hopper.clh", hopper_tanh),
     FILE_ENTRY("hopper/products.hopper.clh", hopper_products),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),

@@ -28,6 +28,7 @@
 // the least number with splits * columns_per_split >= V; no operand transposed; targets are classes or -1.
 //
 // Needs: ../hopper/instructions.hopper.clh
+// Needs: ../hopper/tanh.hopper.clh
 // Needs: ../hopper/products.hopper.clh
 // Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D SELF_FED=1 -D HAS_BIAS=1 -D SOFTCAP=1 -D SMOOTHING=1 -D ARGMAX=1
 // Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=4
@@ -43,6 +44,7 @@
 #endif
 
 #define LOG2_E 1.4426950408889634f
+#define LOG_2 0.6931471805599453f
 // Rows of a work-item, counted from its first one.
 #define ROWS (2 * ROW_BLOCKS)
 #define ROW_OF(r) (64 * ((r) / 2) + 8 * ((r) % 2))
@@ -67,7 +69,7 @@
 // What has been seen of the columns of a row.
 typedef struct {
   float maximum;
-  float sum;  // of exp(z - maximum); of exp(z) while the maximum is infinite
+  float sum;  // of 2^(z log2 e - unit_of(maximum))
   float target_logit;
 #if SMOOTHING
   float logit_sum;
@@ -81,6 +83,15 @@ typedef struct {
 static inline float reference_of(const float maximum)
 {
   return isinf(maximum) ? 0.0f : maximum;
+}
+
+// What exponents are taken relative to, in powers of 2: a product that is rounded, and not fused into what follows, so
+// that it is the same wherever it is taken.
+static inline float unit_of(const float maximum)
+{
+  float unit;
+  __asm("mul.rn.f32 %0, %1, %2;" : "=f"(unit) : "f"(reference_of(maximum)), "f"(LOG2_E));
+  return unit;
 }
 
 static inline void start_row(row_t *row)
@@ -125,11 +136,20 @@ static inline void finish_logits(float logits[SUMS], const int left, const float
     logits[i] *= scale;
 #endif
 #if SOFTCAP
-  const float exponent = -2.0f * LOG2_E / softcap;
+  const float ratio = 1.0f / softcap;
+  float largest = 0.0f;
 #pragma unroll
-  for (int i = 0; i < SUMS; ++i) {
-    const float small = fast_exp2(fabs(logits[i]) * exponent);
-    logits[i] = copysign(softcap * (1.0f - small) * fast_reciprocal(1.0f + small), logits[i]);
+  for (int i = 0; i < SUMS; ++i)
+    largest = fmax(largest, fabs(logits[i]));
+  if (any_lane(!(largest * ratio <= LONG_REACH))) {
+#pragma unroll
+    for (int i = 0; i < SUMS; ++i)
+      logits[i] = capped(logits[i], ratio);
+  } else {
+    const long_fit_t fit = long_fit(ratio, 1.0f);
+#pragma unroll
+    for (int i = 0; i < SUMS; ++i)
+      logits[i] *= fitted(&fit, logits[i]);
   }
 #endif
 }
@@ -147,10 +167,10 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
       tops[e] = fmax(tops[e], logits[4 * j + 2 * r + e]);
   const float top = fmax(tops[0], tops[1]);
   const float higher = fmax(row->maximum, top);
-  const float shift = reference_of(higher) * LOG2_E;
+  const float unit = unit_of(higher);
   // A new maximum grows rare as tiles go by; the factor for an old one is exactly 1.
   if (higher > row->maximum) {
-    row->sum *= fast_exp2(fma(row->maximum, LOG2_E, -shift));
+    row->sum = row->maximum == -INFINITY ? 0.0f : row->sum * fast_exp2(unit_of(row->maximum) - unit);
     row->maximum = higher;
 #if ARGMAX
 #pragma unroll
@@ -165,7 +185,7 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
   for (int j = 0; j < SUMS / 4; ++j)
 #pragma unroll
     for (int e = 0; e < 2; ++e)
-      sums[e] += fast_exp2(fma(logits[4 * j + 2 * r + e], LOG2_E, -shift));
+      sums[e] += fast_exp2(fma(logits[4 * j + 2 * r + e], LOG2_E, -unit));
   row->sum += sums[0] + sums[1];
 #if SMOOTHING
   float totals[2] = {0.0f, 0.0f};
@@ -185,7 +205,15 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
   }
 }
 
-// Adds what another lane has seen of the same row.
+// Makes the sum relative to the maximum itself: what rounding did to its unit is a factor near 1, 2^x = 1 + x log 2.
+static inline void finish_row(row_t *row)
+{
+  const float rounding = fma(reference_of(row->maximum), LOG2_E, -unit_of(row->maximum));
+  row->sum = fma(row->sum, -LOG_2 * rounding, row->sum);
+}
+
+// Adds what another lane has seen of the same row, both sums being relative to their maxima, or to 0 where those are
+// infinite.
 static inline void merge_row(row_t *row, const uint lanes)
 {
   const float maximum = from_lane_xor(row->maximum, lanes);
@@ -277,6 +305,7 @@ void tilecl_linear_cross_entropy_partials_hopper(
       }
 #pragma unroll
       for (int r = 0; r < ROWS; ++r) {
+        finish_row(&rows[r]);
         merge_row(&rows[r], 1);
         merge_row(&rows[r], 2);
         const int token = first_row + ROW_OF(r);

@@ -104,8 +104,8 @@ public enum KernelTable {
       operation: .attention, name: "hopper",
       headers: [
         "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "hopper/instructions.hopper.clh",
-        "attention/tiles.hopper.clh", "attention/scores.hopper.clh", "attention/maps.hopper.clh",
-        "attention/copies.hopper.clh",
+        "hopper/tanh.hopper.clh", "attention/tiles.hopper.clh", "attention/scores.hopper.clh",
+        "attention/maps.hopper.clh", "attention/copies.hopper.clh",
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
       tunings: AttentionHopperDescriptor.tunings.map(\.name)),
     KernelVariant(
@@ -178,7 +178,8 @@ public enum KernelTable {
     KernelVariant(
       operation: .linearCrossEntropy, name: "hopper",
       headers: [
-        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/products.hopper.clh",
+        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/tanh.hopper.clh",
+        "hopper/products.hopper.clh",
       ], file: LinearCrossEntropyHopperPartials.file, requirement: .wgmma,
       scope: LinearCrossEntropyHopperPartials.scope,
       tunings: LinearCrossEntropyHopperTiles.tunings.map(\.name)),

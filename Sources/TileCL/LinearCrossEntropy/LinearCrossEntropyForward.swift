@@ -72,8 +72,8 @@ struct LinearCrossEntropyForward: Sendable {
     if case .top(let count) = problem.targets { perToken += count }
     if problem.reduction != .none { perToken += 1 }
     if !problem.outputs.contains(.argmax), problem.outputs.contains(.accuracy) { perToken += 1 }
-    return partials.byteCount + 4 * perToken * tokens + (problem.loss.hasClassWeights ? 4 : 0) + Self.statusByteCount
-      + (order?.workspaceByteCount ?? 0) + (top?.workspaceByteCount ?? 0)
+    return partials.byteCount + partials.mapByteCount + 4 * perToken * tokens + (problem.loss.hasClassWeights ? 4 : 0)
+      + Self.statusByteCount + (order?.workspaceByteCount ?? 0) + (top?.workspaceByteCount ?? 0)
   }
 
   /// The bytes of ``LinearCrossEntropyOutput/gradientTiles``.

@@ -61,6 +61,8 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
   var tuning: String? { tiles.name }
   var splits: Int { split.splits }
   var keptTile: LinearCrossEntropyTile? { nil }
+  /// A tensor map has 128 bytes.
+  let mapByteCount = 2 * 128
 
   func takes(_ arguments: LinearCrossEntropyArguments) -> Bool { arguments.hasAlignedRows }
 
@@ -68,12 +70,17 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
     maxima: Buffer?, on context: Context
   ) throws {
-    let maps = try context.makeBuffer(byteCount: 2 * 128)
+    let maps = try context.makeBuffer(byteCount: mapByteCount)
     func number(_ value: Int) -> KernelArgument { .int32(Int32(clamping: value)) }
+    // The distance between rows of a single one is never taken, but a map wants a valid one.
+    func mapped(_ matrix: [KernelArgument], rows: Int) -> [KernelArgument] {
+      rows == 1 ? matrix.prefix(2) + [.element(problem.hiddenSize)] : matrix
+    }
     let sizes = [number(problem.tokens), number(problem.vocabulary), number(problem.hiddenSize)]
     try context.queue.launch(
       self.maps, global: [2 * 32], local: [32],
-      [.buffer(maps)] + arguments.embeddings + arguments.classifier + [.noBuffer, .element(0), .element(0)] + sizes)
+      [.buffer(maps)] + mapped(arguments.embeddings, rows: problem.tokens)
+        + mapped(arguments.classifier, rows: problem.vocabulary) + [.noBuffer, .element(0), .element(0)] + sizes)
     var list: [KernelArgument] = [.buffer(maps), .buffer(targets)] + sizes
     list += [number(split.classesPerSplit), number(split.splits), number(tiles.rasterRows), arguments.scale]
     list.append(.buffer(partials))

@@ -10,6 +10,8 @@ protocol LinearCrossEntropyPartialsLaunch: Sendable {
   var splits: Int { get }
   /// The tiles whose largest logits it writes if they are asked for; nil if it cannot.
   var keptTile: LinearCrossEntropyTile? { get }
+  /// The bytes that a run takes for descriptions of its operands.
+  var mapByteCount: Int { get }
 
   /// Whether the kernel takes tensors of such strides and addresses.
   func takes(_ arguments: LinearCrossEntropyArguments) -> Bool
@@ -25,6 +27,8 @@ protocol LinearCrossEntropyPartialsLaunch: Sendable {
 }
 
 extension LinearCrossEntropyPartialsLaunch {
+  var mapByteCount: Int { 0 }
+
   /// The statistics of all splits. Below 2^31 tokens times at most 2^20 splits.
   var byteCount: Int { problem.statistics.count * splits * problem.tokens * MemoryLayout<Float>.size }
 

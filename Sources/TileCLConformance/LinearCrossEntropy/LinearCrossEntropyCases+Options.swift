@@ -10,6 +10,11 @@ extension LinearCrossEntropyCases {
       make("aligned", problem(300, 136, 1000) { _ in }, dtype),
       make("aligned", problem(1, 8, 5) { _ in }, dtype),
       make("aligned", problem(129, 64, 2500) { $0.reduction = .none }, dtype),
+      // So many tiles that those of a split follow each other on a device with a hundred units and more.
+      make("aligned", problem(700, 16, 20_000) { _ in }, dtype),
+      make("aligned-peaked", problem(129, 128, 257) { $0.data = .peaked }, dtype),
+      make("aligned-large", problem(129, 64, 300) { $0.data = .large }, dtype),
+      make("aligned-wide-cap", problem(60, 64, 300) { $0.logits.softcap = 1000 }, dtype),
       make(
         "aligned-options",
         problem(200, 72, 700) {

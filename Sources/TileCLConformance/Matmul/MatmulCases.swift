@@ -58,6 +58,8 @@ public enum MatmulCases {
       MatmulTrial(rows: 144, columns: 64, depth: 40, batch: 3, transposeA: true, beta: -1, isSingle: true, seed: 27),
       MatmulTrial(rows: 128, columns: 256, depth: 8, batch: 2, transposeB: true, areViews: true, seed: 28),
       MatmulTrial(rows: 1, columns: 512, depth: 104, transposeB: true, seed: 29),
+      // More tiles than a device has units, so that groups take several.
+      MatmulTrial(rows: 2200, columns: 1504, depth: 24, transposeB: true, seed: 30),
     ].map { $0.conformance(dtype, isSmall: false) }
   }
 

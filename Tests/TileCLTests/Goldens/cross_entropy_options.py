@@ -40,7 +40,7 @@ def cross_entropy_options(
     - upstream: the results beside the loss whose gradients are given: lse, log_probabilities, entropy.
     """
     case = Case(
-        "linear_cross_entropy", name, dtype=dtype, targets=targets, count=count, reduction=reduction, scale=scale,
+        "linear_cross_entropy", f"options_{name}", dtype=dtype, targets=targets, count=count, reduction=reduction, scale=scale,
         softcap=softcap, label_smoothing=label_smoothing, z_loss_weight=z_loss_weight, ignore_index=-100, shift=shift,
         sequence_length=sequence_length or tokens)
     leaves = {
@@ -156,6 +156,6 @@ def make_cross_entropy_options() -> None:
     cross_entropy_options(
         "upstream_f32", upstream=("lse", "log_probabilities", "entropy"), softcap=6.0, reduction="none")
     cross_entropy_options(
-        "every_option_f32", tokens=30, sequence_length=10, shift=1, bias=True, scale=1.5, softcap=7.0,
+        "every_f32", tokens=30, sequence_length=10, shift=1, bias=True, scale=1.5, softcap=7.0,
         label_smoothing=0.15, z_loss_weight=0.003, class_weights=True, token_weights=True, reduction="divided",
         upstream=("lse", "log_probabilities", "entropy"))

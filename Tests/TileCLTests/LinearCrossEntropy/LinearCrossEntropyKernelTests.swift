@@ -61,7 +61,7 @@ struct LinearCrossEntropyKernelTests {
     let context = try #require(TestEngines.openCL?.context)
     let problem = try LinearCrossEntropyDescriptor(tokens: 1, hiddenSize: 1, vocabulary: 1)
     var descriptor = try LinearCrossEntropyKernelDescriptor(problem, device: context.device)
-    let variant = try KernelTable.choose(.linearCrossEntropy, on: context)
+    let variant = try KernelTable.portable(.linearCrossEntropy, on: context)
     for tile in [descriptor.tile, .wide, .single]
     where tile.groupItems <= context.device.capabilities.maximumWorkGroupSize {
       descriptor.tile = tile
