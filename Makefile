@@ -1,14 +1,17 @@
 # Every routine task of the package, each one command. `make help` lists them.
 #
-# DEMO_ARGS goes to the demo, BENCH_ARGS to the benchmark runner or the comparison, for example
+# DEMO_ARGS goes to the demo, TRAIN_ARGS to the training, BENCH_ARGS to the benchmark runner or the comparison, for
+# example
 #   make demo DEMO_ARGS="--picture photo.png"
+#   make train TRAIN_ARGS="--steps 2000 --output long-run"
 #   make bench BENCH_ARGS="--filter attention"
 #   make bench-attention PYTHON=venv/bin/python BENCH_ARGS="--filter 'dense D128'"
 
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format sanitize sanitize-kernels sanitize-host docs bench bench-attention bench-linear-cross-entropy bench-matmul deps clean
+.PHONY: help demo train test lint format sanitize sanitize-kernels sanitize-host docs bench bench-attention \
+  bench-linear-cross-entropy bench-matmul deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-26s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +19,10 @@ help: ## Show this list
 demo: ## Run the three operations on a photograph and real text (about a minute on 2 cores)
 	@Scripts/ensure-dependencies.sh run
 	swift run -c release tilecl-demo $(DEMO_ARGS)
+
+train: ## Train a small transformer on this package's own text (3 to 4 minutes on 2 cores)
+	@Scripts/ensure-dependencies.sh run
+	swift run -c release tilecl train --require-baselines $(TRAIN_ARGS)
 
 test: ## Run all tests: cold and warm program cache, then with no OpenCL visible
 	@Scripts/ensure-dependencies.sh run
@@ -56,5 +63,5 @@ bench-attention bench-linear-cross-entropy bench-matmul:
 deps: ## Install the system packages that building, testing and sanitizing need
 	@Scripts/ensure-dependencies.sh sanitize
 
-clean: ## Remove build products and the demo's output
-	rm -rf .build .build-tests .build-asan .build-tsan Benchmarks/.build Benchmarks/.benchmarkBaselines demo-output
+clean: ## Remove build products and the output of demo and training
+	rm -rf .build .build-tests .build-asan .build-tsan Benchmarks/.build Benchmarks/.benchmarkBaselines demo-output train-output

@@ -56,7 +56,7 @@ let package = Package(
     .executableTarget(
       name: "TileCLTool",
       dependencies: [
-        "TileCL", "TileCLConformance", "TileCLPicture",
+        "TileCL", "TileCLConformance", "TileCLPicture", "TileCLText",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -66,10 +66,13 @@ let package = Package(
     .systemLibrary(
       name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .target(name: "TileCLPicture", dependencies: ["CPNG", "TileCLCore"], swiftSettings: strict),
+    // Text and its tokens, and numbers as text, for the two programs.
+    .target(name: "TileCLText", dependencies: ["TileCLCore"], swiftSettings: strict),
     .executableTarget(
       name: "TileCLDemo",
       dependencies: [
-        "TileCL", "TileCLPicture", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "TileCL", "TileCLPicture", "TileCLText",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict
     ),
@@ -89,16 +92,19 @@ let package = Package(
       name: "TileCLPictureTests", dependencies: ["TileCLCore", "TileCLPicture", "TileCLTestSupport"],
       swiftSettings: strict),
     .testTarget(
+      name: "TileCLTextTests", dependencies: ["TileCLCore", "TileCLTestSupport", "TileCLText"],
+      swiftSettings: strict),
+    .testTarget(
       name: "TileCLDemoTests",
       dependencies: [
-        "TileCLDemo", "TileCL", "TileCLPicture", "TileCLTestSupport",
+        "TileCLDemo", "TileCL", "TileCLPicture", "TileCLTestSupport", "TileCLText",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
     .testTarget(
       name: "TileCLToolTests",
       dependencies: [
-        "TileCLTool", "TileCLConformance", "TileCLPicture", "TileCLTestSupport",
+        "TileCLTool", "TileCLConformance", "TileCLPicture", "TileCLTestSupport", "TileCLText",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import TileCL
 import TileCLPicture
+import TileCLText
 
 /// Runs all three operations on real input and checks every result against the reference.
 @main
@@ -46,6 +47,10 @@ struct Demo: ParsableCommand {
   @Option(help: "The seed of the noise.")
   var seed: UInt64 = 2026
 
+  /// Statistics of fewer bytes say little; more than the most add time, not meaning.
+  private static let leastText = 1 << 16
+  private static let mostText = 1 << 23
+
   /// The folder of this package, where the bundled photograph and the default text are.
   private static let package = URL(filePath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
@@ -69,7 +74,7 @@ struct Demo: ParsableCommand {
     let picturePath = picture ?? Self.package.appending(path: "Examples/Photographs/chelsea.png").path
     // Everything that input can spoil comes before the work.
     let clean = try RGBImage(png: picturePath)
-    let corpus = try Corpus(path: text ?? Self.package.path)
+    let corpus = try Corpus(paths: [text ?? Self.package.path], least: Self.leastText, most: Self.mostText)
     try Self.makeFolder(output)
 
     let engine = try Engine()

@@ -2,16 +2,24 @@ import FoundationEssentials
 
 /// A value as indented JSON with sorted keys.
 func prettyJSON(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
+  let encoder = makeEncoder()
   encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
 }
 
 /// A value as JSON in one line, with sorted keys.
 func compactJSON(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
+  let encoder = makeEncoder()
   encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
   return String(decoding: try encoder.encode(value), as: UTF8.self)
+}
+
+/// JSON has no numbers that are infinite or none; they are written as words.
+private func makeEncoder() -> JSONEncoder {
+  let encoder = JSONEncoder()
+  encoder.nonConformingFloatEncodingStrategy = .convertToString(
+    positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+  return encoder
 }
 
 /// A byte count in the largest binary unit that keeps it at 1 or more.

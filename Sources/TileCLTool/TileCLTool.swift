@@ -11,7 +11,9 @@ struct TileCLTool: ParsableCommand {
     discussion:
       "The device is chosen by --device or TILECL_DEVICE (platform:type:name-or-index); see the documentation.",
     version: "0.1.0",
-    subcommands: [InfoCommand.self, SelftestCommand.self, BenchCommand.self, MaskCommand.self, CacheCommand.self])
+    subcommands: [
+      InfoCommand.self, SelftestCommand.self, BenchCommand.self, TrainCommand.self, MaskCommand.self, CacheCommand.self,
+    ])
 }
 
 /// The settings of this process, with a logger at the level that they ask for.

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TileCL
 import TileCLTestSupport
+import TileCLText
 
 @testable import TileCLDemo
 
@@ -19,37 +20,6 @@ import TileCLTestSupport
     }
     return Array(text.utf8)
   }()
-
-  @Test func piecesInARowAreTheText() {
-    let text = Array("let x1 = [\n    \"über\"]  // \t\r\n".utf8) + [UInt8](repeating: 65, count: 500) + [0, 255, 32]
-    let pieces = Array(TextPieces(text))
-    #expect(pieces.flatMap { text[$0] } == text)
-    #expect(pieces.allSatisfy { !$0.isEmpty && $0.count <= 66 })
-    #expect(Array(TextPieces([])).isEmpty)
-  }
-
-  @Test func frequentPairsAreJoined() {
-    let text = Array("abab abab abc".utf8)
-    let encoding = BytePairEncoding(text, pieces: [0..<4, 5..<9, 10..<13], isHeldOut: { _ in false }, limit: 300)
-    // "ab" five times, then "abab" twice.
-    #expect(encoding.count == 258)
-    #expect(encoding.tokens(of: text[0..<4]) == [257])
-    #expect(encoding.tokens(of: text[10..<13]) == [256, 99])
-    #expect(encoding.byteCounts[256...] == [2, 4])
-  }
-
-  @Test func heldOutTextTeachesNothing() {
-    let text = Array("xyxyxyxy abab".utf8)
-    let encoding = BytePairEncoding(text, pieces: [0..<8, 9..<13], isHeldOut: { $0 == 0 }, limit: 300)
-    #expect(encoding.tokens(of: text[0..<8]).count == 8)
-    #expect(encoding.tokens(of: text[9..<13]) == [256, 256])
-  }
-
-  @Test func tokensCoverTheText() {
-    let text = TokenizedText(Self.text, vocabularyLimit: 400)
-    #expect(text.tokens.reduce(0) { $0 + text.byteCounts[Int($1)] } == Self.text.count)
-    #expect(!text.heldOut.isEmpty && Set(text.heldOut).isDisjoint(with: text.training))
-  }
 
   @Test func factorsOfFullRankGiveTheMatrix() {
     var generator = SplitMix64(seed: 9)
@@ -76,7 +46,8 @@ import TileCLTestSupport
     let folder = try TemporaryDirectory()
     try Data(Self.text).write(to: URL(filePath: folder.path + "/text.txt"))
     let language = try LanguageRun(
-      corpus: Corpus(path: folder.path), vocabulary: 512, hiddenSize: 32, tokens: 300, progress: Progress())
+      corpus: Corpus(paths: [folder.path], least: 1, most: 1 << 20), vocabulary: 512, hiddenSize: 32, tokens: 300,
+      progress: Progress())
     let table = try language.run(on: engine)
     #expect(table.checkCount == 1 && table.passes)
     let (model, text) = (language.model, language.text)
@@ -93,13 +64,5 @@ import TileCLTestSupport
 
     let quantized = try QuantizationRun(engine: engine, language: language, progress: Progress()).run()
     #expect(quantized.checkCount == 3 && quantized.passes)
-  }
-
-  @Test func badTextsAreNamed() throws {
-    let folder = try TemporaryDirectory()
-    let missing = #expect(throws: TileCLError.self) { try Corpus(path: folder.path + "/none") }
-    #expect(missing?.code == .file)
-    let short = #expect(throws: TileCLError.self) { try Corpus(path: folder.path) }
-    #expect(short?.code == .invalidArgument && short?.argument == "text")
   }
 }

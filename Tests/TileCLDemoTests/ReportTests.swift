@@ -28,13 +28,6 @@ import Testing
     #expect(report.text.contains("1 passed, 1 failed"))
   }
 
-  @Test func numbersAreReadable() {
-    #expect(Format.count(1_234_567) == "1 234 567" && Format.count(12) == "12")
-    #expect(Format.bytes(134_217_728) == "134 MB" && Format.bytes(999) == "999 B")
-    #expect(Format.seconds(0.0123) == "12.3 ms" && Format.seconds(7200) == "120 min")
-    #expect(Format.percent(0.4567) == "45.67 %")
-  }
-
   @Test func optionsOutOfRangeAreRefused() {
     for arguments in [["--sigma", "0"], ["--sigma", "nan"], ["--tokens", "0"], ["--curves", "65"]] {
       #expect(throws: (any Error).self) { try Demo.parse(arguments) }

@@ -1,5 +1,6 @@
 import TileCL
 import TileCLPicture
+import TileCLText
 
 /// The first part of the demo: a noisy photograph, denoised by Hilbert window attention.
 struct DenoisingRun {

@@ -1,4 +1,5 @@
 import Glibc
+import TileCLText
 
 /// A log-bilinear language model made of counts: the logits of the next token are `C h`, with a classifier C `[V, D]`
 /// and a hidden vector h `[D]` of the two tokens before.

@@ -1,5 +1,6 @@
 import Glibc
 import TileCL
+import TileCLText
 
 /// The second part of the demo: the loss of a language model on real text, by fused linear cross-entropy.
 struct LanguageRun {
@@ -23,15 +24,16 @@ struct LanguageRun {
   init(corpus: Corpus, vocabulary: Int, hiddenSize: Int, tokens: Int, progress: Progress) throws {
     progress.say("learning tokens from \(Format.bytes(corpus.bytes.count)) of text")
     let text = TokenizedText(corpus.bytes, vocabularyLimit: vocabulary)
-    guard hiddenSize < text.vocabulary, !text.heldOut.isEmpty else {
+    let heldOut = text.heldOut
+    guard hiddenSize < text.vocabulary, !heldOut.isEmpty else {
       throw TileCLError.invalid(
         "text", "a text with \(text.vocabulary) kinds of token", allowed: "more kinds than the \(hiddenSize) channels",
         hint: "give a longer text, or a smaller --hidden-size")
     }
     progress.say("counting pairs of tokens and factoring the counts")
     model = LanguageModel(text, hiddenSize: hiddenSize)
-    let count = min(tokens, text.heldOut.count)
-    places = (0..<count).map { text.heldOut[$0 * text.heldOut.count / count] }
+    let count = min(tokens, heldOut.count)
+    places = (0..<count).map { heldOut[$0 * heldOut.count / count] }
     targets = places.map { text.tokens[$0] }
     hidden = model.hidden(text, at: places)
     self.text = text

@@ -1,4 +1,5 @@
 import Glibc
+import TileCLText
 
 /// What the tokens at one distance before a token say about it.
 ///

@@ -1,5 +1,6 @@
 import Glibc
 import TileCL
+import TileCLText
 
 /// The third part of the demo: the language model's classifier in 8 and 4 bits.
 struct QuantizationRun {

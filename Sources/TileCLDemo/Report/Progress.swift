@@ -1,4 +1,5 @@
 import Foundation
+import TileCLText
 
 /// Says on standard error what the demo is at, so that standard output holds the report alone.
 struct Progress: Sendable {

@@ -1,3 +1,5 @@
+import TileCLText
+
 /// One part of the report: rows of cells, each row with how far its numbers are from the reference.
 struct ReportTable: Sendable {
   private struct Row: Sendable {

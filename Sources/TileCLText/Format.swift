@@ -1,22 +1,24 @@
 import Foundation
 
-/// Numbers as the report prints them.
-enum Format {
-  static func fixed(_ value: Double, _ digits: Int) -> String {
+/// Numbers as reports print them.
+package enum Format {
+  /// So many digits behind the point.
+  package static func fixed(_ value: Double, _ digits: Int) -> String {
     String(format: "%.\(digits)f", value)
   }
 
   /// Two digits and an exponent.
-  static func scientific(_ value: Double) -> String {
+  package static func scientific(_ value: Double) -> String {
     value == 0 ? "0" : String(format: "%.1e", value)
   }
 
-  static func percent(_ part: Double, digits: Int = 2) -> String {
+  /// A part of 1, in hundredths.
+  package static func percent(_ part: Double, digits: Int = 2) -> String {
     fixed(100 * part, digits) + " %"
   }
 
   /// Seconds with three significant digits, in the unit that suits.
-  static func seconds(_ value: Double) -> String {
+  package static func seconds(_ value: Double) -> String {
     switch value {
     case ..<1e-3: significant(value * 1e6) + " us"
     case ..<1: significant(value * 1e3) + " ms"
@@ -26,7 +28,7 @@ enum Format {
   }
 
   /// Bytes in decimal units.
-  static func bytes(_ count: Int) -> String {
+  package static func bytes(_ count: Int) -> String {
     switch count {
     case ..<1_000: "\(count) B"
     case ..<1_000_000: significant(Double(count) / 1e3) + " kB"
@@ -36,7 +38,7 @@ enum Format {
   }
 
   /// Thousands set apart by spaces.
-  static func count(_ value: Int) -> String {
+  package static func count(_ value: Int) -> String {
     var digits = String(value)
     var place = digits.index(digits.endIndex, offsetBy: -3, limitedBy: digits.startIndex) ?? digits.startIndex
     while place > digits.startIndex {
@@ -52,7 +54,8 @@ enum Format {
 }
 
 extension String {
-  func padded(to width: Int, left: Bool = true) -> String {
+  /// The string with spaces before it, or behind it, up to a width.
+  package func padded(to width: Int, left: Bool = true) -> String {
     let padding = String(repeating: " ", count: max(width - count, 0))
     return left ? padding + self : self + padding
   }

@@ -4,7 +4,7 @@
 /// Any text can be encoded, and its tokens' bytes in a row are the text again.
 ///
 /// Source: Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units", ACL 2016.
-struct BytePairEncoding {
+package struct BytePairEncoding {
   struct Pair: Hashable {
     var first: Int32
     var second: Int32
@@ -18,12 +18,12 @@ struct BytePairEncoding {
   }
 
   /// The length of each token in bytes.
-  private(set) var byteCounts = [Int](repeating: 1, count: 256)
+  package private(set) var byteCounts = [Int](repeating: 1, count: 256)
   private var words: [Word] = []
   private var indices: [ArraySlice<UInt8>: Int] = [:]
 
   /// How many tokens there are.
-  var count: Int { byteCounts.count }
+  package var count: Int { byteCounts.count }
 
   /// Learns from a text.
   ///
@@ -32,7 +32,7 @@ struct BytePairEncoding {
   ///   - pieces: The text's pieces.
   ///   - isHeldOut: Which places do not count. Their pieces are encoded with what the others teach.
   ///   - limit: The most tokens.
-  init(_ text: [UInt8], pieces: [Range<Int>], isHeldOut: (Int) -> Bool, limit: Int) {
+  package init(_ text: [UInt8], pieces: [Range<Int>], isHeldOut: (Int) -> Bool, limit: Int) {
     for piece in pieces {
       let key = text[piece]
       let weight = isHeldOut(piece.lowerBound) ? 0 : 1
@@ -47,7 +47,7 @@ struct BytePairEncoding {
   }
 
   /// The tokens of a piece of the text that was learnt from.
-  func tokens(of piece: ArraySlice<UInt8>) -> [Int32] {
+  package func tokens(of piece: ArraySlice<UInt8>) -> [Int32] {
     indices[piece].map { words[$0].tokens } ?? piece.map(Int32.init)
   }
 
@@ -95,54 +95,5 @@ struct BytePairEncoding {
       place += isPair ? 2 : 1
     }
     return joined
-  }
-}
-
-/// A binary heap of pairs by count, the most frequent first and, among equals, the one with the lowest tokens.
-///
-/// Counts fall while a pair waits; it is put back with its new count when it comes up.
-private struct PairQueue {
-  typealias Pair = BytePairEncoding.Pair
-  private var heap: [(count: Int, pair: Pair)] = []
-
-  init(_ counts: [Pair: Int]) {
-    for (pair, count) in counts { push(pair, count: count) }
-  }
-
-  mutating func push(_ pair: Pair, count: Int) {
-    heap.append((count, pair))
-    var child = heap.count - 1
-    while child > 0, precedes(heap[child], heap[(child - 1) / 2]) {
-      heap.swapAt(child, (child - 1) / 2)
-      child = (child - 1) / 2
-    }
-  }
-
-  /// The pair with the highest current count.
-  mutating func popMost(_ counts: [Pair: Int]) -> Pair? {
-    while let top = pop() {
-      let current = counts[top.pair, default: 0]
-      if current == top.count { return top.pair }
-      if current > 0 { push(top.pair, count: current) }
-    }
-    return nil
-  }
-
-  private mutating func pop() -> (count: Int, pair: Pair)? {
-    guard let top = heap.first, let last = heap.popLast() else { return nil }
-    guard !heap.isEmpty else { return top }
-    heap[0] = last
-    var parent = 0
-    while true {
-      let children = (2 * parent + 1..<2 * parent + 3).filter { $0 < heap.count }
-      guard let best = children.min(by: { precedes(heap[$0], heap[$1]) }), precedes(heap[best], heap[parent])
-      else { return top }
-      heap.swapAt(best, parent)
-      parent = best
-    }
-  }
-
-  private func precedes(_ a: (count: Int, pair: Pair), _ b: (count: Int, pair: Pair)) -> Bool {
-    (b.count, a.pair.first, a.pair.second) < (a.count, b.pair.first, b.pair.second)
   }
 }

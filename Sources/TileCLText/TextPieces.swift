@@ -1,7 +1,7 @@
 /// Cuts text into the pieces inside which bytes may be merged: words and numbers with the space before them, runs of
 /// punctuation, and line ends with the indentation that follows. A run goes on in a new piece after 64 bytes, so that
 /// merges stay cheap in texts without spaces.
-struct TextPieces: Sequence, IteratorProtocol {
+package struct TextPieces: Sequence, IteratorProtocol {
   private enum Kind {
     case letter
     case digit
@@ -26,12 +26,12 @@ struct TextPieces: Sequence, IteratorProtocol {
   private let bytes: [UInt8]
   private var position = 0
 
-  init(_ bytes: [UInt8]) {
+  package init(_ bytes: [UInt8]) {
     self.bytes = bytes
   }
 
   /// The next piece; all pieces in a row are the text.
-  mutating func next() -> Range<Int>? {
+  package mutating func next() -> Range<Int>? {
     guard position < bytes.count else { return nil }
     let start = position
     var kind = Kind(bytes[position])
