@@ -30,7 +30,7 @@ let package = Package(
       path: "Kernels",
       exclude: [
         "adamw", "ampere", "attention", "common", "elementwise", "embedding", "hopper", "linear_cross_entropy",
-        "matmul", "probe", "quantized_matmul", "rms_norm", "roof", "rotary", "swiglu", "x86",
+        "linear_distillation", "matmul", "probe", "quantized_matmul", "rms_norm", "roof", "rotary", "swiglu", "x86",
       ],
       sources: ["embed.c"],
       publicHeadersPath: "include"

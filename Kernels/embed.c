@@ -127,6 +127,15 @@ static const unsigned char linear_cross_entropy_gradient_steps[] = {
 static const unsigned char cross_entropy_hopper[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.hopper.cl"
 };
+static const unsigned char linear_distillation_common[] = {
+#embed "linear_distillation/common.clh"
+};
+static const unsigned char linear_distillation_linear_distillation[] = {
+#embed "linear_distillation/linear_distillation.cl"
+};
+static const unsigned char linear_distillation_backward[] = {
+#embed "linear_distillation/linear_distillation_backward.cl"
+};
 static const unsigned char matmul_matmul_hopper[] = {
 #embed "matmul/matmul.hopper.cl"
 };
@@ -245,6 +254,9 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.cl", linear_cross_entropy_backward),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
+    FILE_ENTRY("linear_distillation/common.clh", linear_distillation_common),
+    FILE_ENTRY("linear_distillation/linear_distillation.cl", linear_distillation_linear_distillation),
+    FILE_ENTRY("linear_distillation/linear_distillation_backward.cl", linear_distillation_backward),
     FILE_ENTRY("matmul/matmul.hopper.cl", matmul_matmul_hopper),
     FILE_ENTRY("matmul/tiles.clh", matmul_tiles),
     FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),

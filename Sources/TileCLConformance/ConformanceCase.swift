@@ -28,7 +28,7 @@ public struct ConformanceCase: Sendable, CustomStringConvertible {
 
   /// All cases of all operations.
   public static let all: [ConformanceCase] =
-    AttentionCases.all + LinearCrossEntropyCases.all + QuantizedMatmulCases.all + layers
+    AttentionCases.all + LinearCrossEntropyCases.all + LinearDistillationCases.all + QuantizedMatmulCases.all + layers
 
   private static let layers: [ConformanceCase] =
     MatmulCases.all + EmbeddingCases.all + RMSNormCases.all + RotaryCases.all + SwiGLUCases.all + AdamWCases.all

@@ -32,6 +32,22 @@ package enum Parallel {
       }
     }
   }
+
+  /// An array that iterations of a loop fill in whatever way, each at places of its own.
+  ///
+  /// - Parameters:
+  ///   - count: The length of the array.
+  ///   - zero: What every element is before.
+  ///   - body: Receives the memory, and may write it from several threads until it returns.
+  package static func collect<Element: BitwiseCopyable & Sendable>(
+    _ count: Int, _ zero: Element, _ body: (SharedPointer<Element>) -> Void
+  ) -> [Element] {
+    [Element](unsafeUninitializedCapacity: count) { memory, initialized in
+      memory.initialize(repeating: zero)
+      initialized = count
+      body(SharedPointer(memory))
+    }
+  }
 }
 
 /// Memory that several threads write, each to places of its own.

@@ -12,6 +12,9 @@ struct ReferenceGoldenTests {
   @Test("Linear cross-entropy", arguments: GoldenFixture.all(.linearCrossEntropy))
   func linearCrossEntropy(_ fixture: GoldenFixture) throws { try check.linearCrossEntropy(fixture) }
 
+  @Test("Distillation", arguments: GoldenFixture.all(.linearDistillation))
+  func linearDistillation(_ fixture: GoldenFixture) throws { try check.linearDistillation(fixture) }
+
   @Test("Quantized matrix multiplication", arguments: GoldenFixture.all(.quantizedMatmul))
   func quantizedMatmul(_ fixture: GoldenFixture) throws { try check.quantizedMatmul(fixture) }
 
@@ -19,6 +22,7 @@ struct ReferenceGoldenTests {
   func inventory() {
     #expect(GoldenFixture.all(.attention).count == 63)
     #expect(GoldenFixture.all(.linearCrossEntropy).count == 25)
+    #expect(GoldenFixture.all(.linearDistillation).count == 2)
     #expect(GoldenFixture.all(.quantizedMatmul).count == 13)
   }
 
@@ -55,6 +59,9 @@ struct OpenCLGoldenTests {
       !fixture.name.hasPrefix("options_") || fixture.name.hasPrefix("options_every")
     })
   func linearCrossEntropy(_ fixture: GoldenFixture) throws { try check.linearCrossEntropy(fixture) }
+
+  @Test("Distillation", arguments: GoldenFixture.all(.linearDistillation))
+  func linearDistillation(_ fixture: GoldenFixture) throws { try check.linearDistillation(fixture) }
 
   @Test("Quantized matrix multiplication", arguments: GoldenFixture.all(.quantizedMatmul))
   func quantizedMatmul(_ fixture: GoldenFixture) throws { try check.quantizedMatmul(fixture) }

@@ -234,6 +234,12 @@ public enum KernelTable {
       tunings: MatmulVectorTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .matmul, name: portableName, headers: matmulHeaders, file: "matmul/matmul.cl", requirement: .none),
+    layer(
+      .linearDistillation, headers: ["linear_distillation/common.clh"],
+      file: "linear_distillation/linear_distillation.cl"),
+    layer(
+      .linearDistillation, part: .backward, headers: ["linear_distillation/common.clh"],
+      file: "linear_distillation/linear_distillation_backward.cl"),
     layer(.embedding, file: "embedding/embedding.cl"),
     layer(.embedding, part: .backward, file: "embedding/embedding_backward.cl"),
     layer(.rmsNorm, file: "rms_norm/rms_norm.cl"),
@@ -248,11 +254,12 @@ public enum KernelTable {
 
   /// A row for kernels that compute element by element or row by row.
   private static func layer(
-    _ operation: OperationKind, part: KernelVariant.Part = .forward, file: String
+    _ operation: OperationKind, part: KernelVariant.Part = .forward, headers: [String] = [], file: String
   ) -> KernelVariant {
     KernelVariant(
       operation: operation, part: part, name: portableName,
-      headers: ["common/vectors.clh", "common/output.clh", "common/rows.clh"], file: file, requirement: .none)
+      headers: ["common/vectors.clh", "common/output.clh", "common/rows.clh"] + headers, file: file,
+      requirement: .none)
   }
 
   private static let matmulHeaders = [

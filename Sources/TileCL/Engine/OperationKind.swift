@@ -2,6 +2,7 @@
 public enum OperationKind: String, Hashable, Sendable, CaseIterable, Codable {
   case attention
   case linearCrossEntropy = "linear_cross_entropy"
+  case linearDistillation = "linear_distillation"
   case quantizedMatmul = "quantized_matmul"
   case matmul
   case embedding

@@ -23,12 +23,13 @@ public struct LinearCrossEntropyLogits: Hashable, Sendable {
     self.softcap = softcap
   }
 
-  func validate() throws {
+  /// - Parameter name: What the error calls these logits.
+  func validate(_ name: String = "logits") throws {
     guard scale.isFinite, scale != 0 else {
-      throw TileCLError.invalid("logits.scale", scale, allowed: "a finite number other than 0")
+      throw TileCLError.invalid("\(name).scale", scale, allowed: "a finite number other than 0")
     }
     if let softcap, !(softcap > 0 && softcap.isFinite) {
-      throw TileCLError.invalid("logits.softcap", softcap, allowed: "a finite number above 0, or nil")
+      throw TileCLError.invalid("\(name).softcap", softcap, allowed: "a finite number above 0, or nil")
     }
   }
 }

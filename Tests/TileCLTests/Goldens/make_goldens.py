@@ -12,7 +12,7 @@ import math
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.nn.functional import cross_entropy, scaled_dot_product_attention
+from torch.nn.functional import cross_entropy, kl_div, log_softmax, scaled_dot_product_attention
 
 import hilbert
 from attention_options import make_attention_options
@@ -172,6 +172,68 @@ def make_linear_cross_entropy() -> None:
     linear_cross_entropy("large_logits_bf16", "bfloat16", tokens=7, hidden=64, vocabulary=90, factor=60)
 
 
+# MARK: Distillation
+
+
+def linear_distillation(
+    name: str,
+    dtype: str,
+    *,
+    tokens: int,
+    hidden: tuple[int, int],
+    vocabulary: int,
+    beta: float,
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    biased: bool = False,
+) -> None:
+    """Divergences of a student's tokens from a teacher's, and the gradients of their sums by what the student has.
+
+    Both sides have the softcap and, where asked for, biases. Losses are multiplied by the squared temperature.
+    """
+    case = Case(
+        "linear_distillation", name, dtype=dtype, beta=beta, temperature=temperature, softcap=softcap, biased=biased)
+    sides = []
+    for side, size in zip(["student", "teacher"], hidden):
+        embeddings = case.normals(f"{side}_embeddings", [tokens, size])
+        classifier = case.normals(f"{side}_classifier", [vocabulary, size], 2 / math.sqrt(size))
+        bias = case.normals(f"{side}_bias", [vocabulary]) if biased else torch.zeros(vocabulary, dtype=torch.float64)
+        sides.append([embeddings, classifier, bias])
+
+    for divergence in ["forward", "reverse", "jensen_shannon"]:
+        student = [tensor.clone().requires_grad_() for tensor in sides[0]]
+        logarithms = []
+        for embeddings, classifier, bias in [student, sides[1]]:
+            logits = embeddings @ classifier.T + bias
+            if softcap is not None:
+                logits = softcap * torch.tanh(logits / softcap)
+            logarithms.append(log_softmax(logits / temperature, dim=-1))
+        log_p, log_q = logarithms
+        # kl_div(a, b) is that of b from a.
+        if divergence == "forward":
+            terms = kl_div(log_p, log_q, reduction="none", log_target=True)
+        elif divergence == "reverse":
+            terms = kl_div(log_q, log_p, reduction="none", log_target=True)
+        else:
+            log_m = torch.logaddexp(log_q + math.log(beta), log_p + math.log(1 - beta))
+            terms = beta * kl_div(log_m, log_q, reduction="none", log_target=True)
+            terms = terms + (1 - beta) * kl_div(log_m, log_p, reduction="none", log_target=True)
+        losses = temperature**2 * terms.sum(dim=-1)
+        losses.sum().backward()
+        case.tensors[f"{divergence}_loss"] = losses.detach().float()
+        for part, tensor in zip(["embeddings", "classifier", "bias"], student):
+            if part != "bias" or biased:
+                case.tensors[f"{divergence}_{part}"] = tensor.grad.float()
+    case.save()
+
+
+def make_linear_distillation() -> None:
+    linear_distillation("plain_f32", "float32", tokens=7, hidden=(6, 9), vocabulary=33, beta=0.5)
+    linear_distillation(
+        "options_bf16", "bfloat16", tokens=5, hidden=(8, 4), vocabulary=29, beta=0.3, temperature=2.5, softcap=6,
+        biased=True)
+
+
 # MARK: Quantized matrix multiplication
 
 
@@ -232,6 +294,7 @@ if __name__ == "__main__":
     make_attention_options()
     make_linear_cross_entropy()
     make_cross_entropy_options()
+    make_linear_distillation()
     make_quantized_matmul()
     files = sorted(FOLDER.glob("*/*.safetensors"))
     print(f"{len(files)} fixtures, {sum(file.stat().st_size for file in files)} bytes, PyTorch {torch.__version__}")
