@@ -167,6 +167,9 @@ extension Tensor {
 extension Tensor where Element: FloatingPointElement {
   /// The values as `Float`, exactly, row by row.
   package func floats() throws -> [Float] {
-    try array().map(\.floatValue)
+    let values = try array()
+    // Numbers that are fp32 already are not asked one by one, which costs more than most of what follows.
+    if let floats = values as? [Float] { return floats }
+    return values.map { $0.floatValue }
   }
 }
