@@ -16,8 +16,8 @@
 // fp16 holds neither the gradients of improbable classes nor all loss scales, so x is then multiplied by range[0], and
 // sums by range[1], its inverse; both are powers of two, which costs no rounding.
 //
-// Layout: products and statistics as in common.clh; x as the products, rows x_stride apart; parts [block][column] of the
-// wave, fp32; sums, dC, dE and db without gaps.
+// Layout: products and statistics as in common.clh; x as the products, rows x_stride apart; parts [block][column] of
+// the wave, fp32; sums, dC, dE and db without gaps.
 // Work-group: (WORK_GROUP_SIZE, 1, 1). `coefficients`: an item for each token, with some to spare; `range`: one group;
 // `gradients`: a group for each token; `bias_parts`: a group for each CHUNK columns of a block, with groups counting
 // along a block first; `bias` and `round`: a group for each CHUNK elements. Local memory: WORK_GROUP_SIZE floats for

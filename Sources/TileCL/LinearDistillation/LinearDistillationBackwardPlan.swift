@@ -19,11 +19,11 @@ public import TileCLReference
 ///     x = s / T (1 - (T z / c)²) g          dE = x C      dC = xᵀ E      db = Σ_n x
 ///
 /// Logits are computed anew, a wave of classes at a time. x is computed in fp32 and, as an operand of products, rounded
-/// to the dtype, so that the kernels for matrix units take it; in fp16, where small gradients and large loss scales have
-/// no numbers, it is multiplied by a power of two before, which is found on the device and taken out of the sums again.
-/// dC is summed in fp32 and written once, dE is summed in fp32 over the waves and rounded once, db is summed in fp32 in
-/// blocks of 64 tokens. The same input gives the same bits every time; another size of a wave adds up in other places, and
-/// may change the last bits of results.
+/// to the dtype, so that the kernels for matrix units take it; in fp16, where small gradients and large loss scales
+/// have no numbers, it is multiplied by a power of two before, which is found on the device and taken out of the sums
+/// again. dC is summed in fp32 and written once, dE is summed in fp32 over the waves and rounded once, db is summed in
+/// fp32 in blocks of 64 tokens. The same input gives the same bits every time; another size of a wave adds up in other
+/// places, and may change the last bits of results.
 public struct LinearDistillationBackwardPlan: Sendable {
   public let descriptor: LinearDistillationDescriptor
   public let engine: Engine
@@ -110,8 +110,8 @@ extension Engine {
   /// - Parameters:
   ///   - descriptor: The problem of the forward pass.
   ///   - parameters: Of what to give gradients; what is left out is frozen.
-  ///   - waveBudget: The bytes of products, and of what is as large as they are, that are held at a time, 64 MiB if nil.
-  ///     One class is held whatever it takes, and with as many bytes as all of them have, there is one wave.
+  ///   - waveBudget: The bytes of products, and of what is as large as they are, that are held at a time, 64 MiB if
+  ///     nil. One class is held whatever it takes, and with as many bytes as all of them have, there is one wave.
   /// - Throws: As ``makePlan(_:waveBudget:)``.
   public func makeBackwardPlan(
     _ descriptor: LinearDistillationDescriptor, parameters: LinearCrossEntropyParameters = .all,

@@ -10,9 +10,9 @@ public import TileCLCore
 ///
 /// in nats. ``LinearCrossEntropyLogits`` says what scale, softcap and bias are, and ``LinearDistillationDivergence``
 /// what a divergence may be. T² keeps gradients at one size whatever T is, as their slopes fall with 1 / T²; it may be
-/// left out. E, C, E_t, C_t, b and b_t are stored as ``dtype``; products, sums and exponentials are fp32 on a device and
-/// fp64 in ``Reference``; the loss is fp32. The teacher has no gradients. Neither of the N x V matrices of logits is ever
-/// held.
+/// left out. E, C, E_t, C_t, b and b_t are stored as ``dtype``; products, sums and exponentials are fp32 on a device
+/// and fp64 in ``Reference``; the loss is fp32. The teacher has no gradients. Neither of the N x V matrices of logits
+/// is ever held.
 ///
 /// Source: Hinton et al., "Distilling the Knowledge in a Neural Network", arXiv 1503.02531.
 public struct LinearDistillationDescriptor: Hashable, Sendable {
@@ -43,7 +43,8 @@ public struct LinearDistillationDescriptor: Hashable, Sendable {
   /// Whether each token has a weight w, given with each run as [N] in fp32, of any sign. A token of weight 0 has loss 0
   /// whatever its distributions are.
   public let hasTokenWeights: Bool
-  /// The target of a token that is ignored; nil if no targets are given. Of int32 targets [N] nothing else is looked at.
+  /// The target of a token that is ignored; nil if no targets are given. Of int32 targets [N] nothing else is looked
+  /// at.
   public let ignoreIndex: Int32?
 
   /// Describes a problem, once its sizes are known to be valid.

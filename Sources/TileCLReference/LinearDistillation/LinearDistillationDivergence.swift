@@ -4,8 +4,8 @@ import TileCLCore
 /// How far a student's distribution p is from its teacher's q, in nats.
 ///
 /// Libraries that write all three as one number β from 0 to 1 (TRL's GKD trainer, Liger) mean ``forwardKL`` by 0 and
-/// ``reverseKL`` by 1, and in between weight the teacher with β as ``jensenShannon(beta:)`` does. The latter itself goes
-/// to 0 at both ends: over β it goes to the forward divergence for β → 0, over 1 - β to the reverse one for β → 1.
+/// ``reverseKL`` by 1, and in between weight the teacher with β as ``jensenShannon(beta:)`` does. The latter itself
+/// goes to 0 at both ends: over β it goes to the forward divergence for β → 0, over 1 - β to the reverse one for β → 1.
 ///
 /// Source: Agarwal et al., "On-Policy Distillation of Language Models", arXiv 2306.13649.
 public enum LinearDistillationDivergence: Hashable, Sendable {

@@ -8,8 +8,8 @@ public struct LinearDistillationResult: Hashable, Sendable {
   public var teacherLSE: [Double]
 }
 
-/// The gradients of distillation, before they are rounded to a storage type; shapes are those of what each is a gradient
-/// of.
+/// The gradients of distillation, before they are rounded to a storage type; shapes are those of what each is a
+/// gradient of.
 public struct LinearDistillationReferenceGradients: Hashable, Sendable {
   /// [N, D].
   public var embeddings: [Double]

@@ -7,7 +7,8 @@ extension Reference {
   /// logit of a row, and what a class with a probability of 0 adds is 0, its limit. Tokens are evaluated in parallel,
   /// some at a time; memory beyond the results is a few rows of logits a core.
   ///
-  /// - Throws: ``TileCLError/Code/invalidArgument`` for an array of another length or a divisor that is 0 or not finite.
+  /// - Throws: ``TileCLError/Code/invalidArgument`` for an array of another length or a divisor that is 0 or not
+  ///   finite.
   public static func linearDistillation(
     _ problem: LinearDistillationDescriptor, _ values: LinearDistillationValues
   ) throws -> LinearDistillationResult {

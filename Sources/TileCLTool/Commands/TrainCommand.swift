@@ -12,9 +12,9 @@ struct TrainCommand: ParsableCommand {
     commandName: "train",
     abstract: "Trains a small transformer on text, forward and backward by this package's own operations.",
     discussion: """
-      Nine tenths of the text are learnt from; losses are compared on the tenth that is held out, in chunks, with those \
-      of frequencies of tokens and of pairs of tokens. Tokens are byte pairs. The same seed gives the same bits on the \
-      same device.
+      Nine tenths of the text are learnt from; losses are compared on the tenth that is held out, in chunks, with \
+      those of frequencies of tokens and of pairs of tokens. Tokens are byte pairs. The same seed gives the same bits \
+      on the same device.
 
       The curve is written as an SVG picture, and everything about the run as JSON.
       """)
@@ -160,8 +160,8 @@ struct TrainCommand: ParsableCommand {
     var failures: [String] = []
     if let reference = record.reference, !reference.passes {
       failures.append(
-        "the losses of device and reference are \(Format.scientific(reference.largestDifference)) nats apart, more than "
-          + Format.scientific(reference.tolerance))
+        "the losses of device and reference are \(Format.scientific(reference.largestDifference)) nats apart, more "
+          + "than \(Format.scientific(reference.tolerance))")
     }
     if requireBaselines, !record.beatsBaselines {
       failures.append(

@@ -3,8 +3,8 @@ import TileCLText
 
 /// How well the held-out tokens follow from counts alone: what a model has to beat.
 ///
-/// With n(w) how often w occurs in the text to learn from, n(c, w) how often behind c, n(c) and t(c) how often and before
-/// how many kinds of token c occurs, and k(w) behind how many kinds w does,
+/// With n(w) how often w occurs in the text to learn from, n(c, w) how often behind c, n(c) and t(c) how often and
+/// before how many kinds of token c occurs, and k(w) behind how many kinds w does,
 ///
 ///     unigram    P(w) = (n(w) + a) / (N + a V)
 ///     bigram     P(w | c) = max(n(c, w) - d, 0) / n(c) + d t(c) / n(c) L(w)         L(w) where n(c) = 0

@@ -43,7 +43,8 @@ extension LineChart {
       subtitles: [
         "\(record.device), driver \(record.driver ?? "none"), \(options.dtype.rawValue), \(record.date)",
         "width \(options.width), \(options.layers) layers, \(text.vocabulary) kinds of token, "
-          + "\(options.batch) x \(options.context) tokens a step, \(TrainingReport.rate(record.tokensPerSecond)) tokens/s",
+          + "\(options.batch) x \(options.context) tokens a step, "
+          + "\(TrainingReport.rate(record.tokensPerSecond)) tokens/s",
       ],
       xTitle: "step", yTitle: "loss, nats per token", series: series)
   }

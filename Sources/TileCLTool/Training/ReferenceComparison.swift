@@ -19,8 +19,8 @@ struct ReferenceComparison: Sendable, Encodable {
     self.losses = reference
     tolerance =
       switch dtype {
-      case .float32: 1e-3
-      case .bfloat16: 5e-2
+      case .float32: 1e-4
+      case .bfloat16: 2e-2
       }
     var largest = reference.isEmpty || losses.count < reference.count ? Double.nan : 0
     for (loss, expected) in zip(losses, reference) {

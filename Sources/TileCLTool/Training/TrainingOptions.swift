@@ -8,7 +8,7 @@ struct TrainingOptions: Hashable, Sendable, Encodable {
     case bfloat16
   }
 
-  var steps = 1000
+  var steps = 800
   /// The sequences of a step.
   var batch = 8
   /// The tokens of a sequence.

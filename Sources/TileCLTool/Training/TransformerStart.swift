@@ -3,9 +3,9 @@ import TileCL
 
 /// The weights that training starts from.
 ///
-/// Norms start at 1. Embeddings are normal with a standard deviation of 0.02, and so is a classifier of its own. Rows of
-/// products are normal with 1 / √(input), so that they keep the size of what they multiply; those that are added to the
-/// stream, 2 L of them, are smaller by √(2 L), so that it does not grow with the number of layers.
+/// Norms start at 1. Embeddings are normal with a standard deviation of 0.02, and so is a classifier of its own. Rows
+/// of products are normal with 1 / √(input), so that they keep the size of what they multiply; those that are added to
+/// the stream, 2 L of them, are smaller by √(2 L), so that it does not grow with the number of layers.
 struct TransformerStart {
   private let shape: TransformerShape
   private let seed: UInt64
