@@ -32,6 +32,11 @@ struct SelftestCommand: ParsableCommand {
       """)
   var allVariants = false
 
+  @Option(
+    name: .customLong("variant"),
+    help: "With --all-variants, only the kernel variants of this name (repeatable): \(Self.variantNames).")
+  var variants: [String] = []
+
   @Flag(help: "Print the result as JSON.")
   var json = false
 
@@ -39,10 +44,15 @@ struct SelftestCommand: ParsableCommand {
   var verbose = false
 
   private static let operations = OperationKind.allCases.map(\.rawValue).joined(separator: ", ")
+  private static let variantNames = VariantSweep.all.map(\.variant).joined(separator: ", ")
 
   func validate() throws {
     for name in names where OperationKind(rawValue: name) == nil {
       throw ValidationError("no operation \"\(name)\"; the operations are \(Self.operations)")
+    }
+    guard allVariants || variants.isEmpty else { throw ValidationError("--variant goes with --all-variants") }
+    for name in variants where !VariantSweep.all.contains(where: { $0.variant == name }) {
+      throw ValidationError("no variant \"\(name)\"; the variants are \(Self.variantNames)")
     }
   }
 
@@ -65,7 +75,7 @@ struct SelftestCommand: ParsableCommand {
 
   private func runVariants(_ cases: [ConformanceCase], _ settings: ToolSettings) throws {
     var reports: [VariantReport] = []
-    for sweep in VariantSweep.all {
+    for sweep in VariantSweep.all where variants.isEmpty || variants.contains(sweep.variant) {
       try sweep.run(
         cases, engine: { try settings.engine(device, variant: $0, tuning: $1) },
         outcome: { if !json, verbose || !$0.passed { print($0.text) } },
