@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the tests once, in release, and runs them three times:
 #   1. with empty program caches, so that every kernel is compiled, in two processes at a time;
-#   2. with the caches that the first pass left;
+#   2. with the caches that the first pass left, of the conformance cases every fourth;
 #   3. with no OpenCL driver visible, so that everything goes through the reference.
 # Then it runs the examples of README and articles, on the device and without one.
 #
@@ -92,7 +92,7 @@ else
   group all "$@"
   count_pass cold-all "cold program cache"
 fi
-start_pass warm "${device_pass[@]}" "$@"
+start_pass warm TILECL_TEST_EVERY=4 "${device_pass[@]}" "$@"
 count_pass warm "warm program cache"
 without_drivers=(-u TILECL_REQUIRE_OPENCL -u TILECL_DEVICE -u TILECL_BACKEND -u OCL_ICD_FILENAMES
   OCL_ICD_VENDORS="$scratch/no-drivers" OPENCL_VENDOR_PATH="$scratch/no-drivers")

@@ -1,16 +1,23 @@
+import Foundation
 import Testing
 import TileCL
 import TileCLConformance
 import TileCLTestSupport
 
 @Suite struct ConformanceTests {
+  /// Of the cases every Nth, if TILECL_TEST_EVERY is N: for passes that look at something else than kernels.
+  private static let cases: [ConformanceCase] = {
+    let every = ProcessInfo.processInfo.environment["TILECL_TEST_EVERY"].flatMap { Int($0) } ?? 1
+    return ConformanceCase.all.enumerated().filter { $0.offset % max(every, 1) == 0 }.map(\.element)
+  }()
+
   /// Apart from the others, so that two processes can share the compiling.
-  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: ConformanceCase.all.filter { $0.operation == .attention })
+  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: cases.filter { $0.operation == .attention })
   func openCLAttention(_ conformance: ConformanceCase) throws {
     try run(conformance, on: #require(TestEngines.openCL))
   }
 
-  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: ConformanceCase.all.filter { $0.operation != .attention })
+  @Test(.enabled(if: TestEngines.hasOpenCL), arguments: cases.filter { $0.operation != .attention })
   func openCL(_ conformance: ConformanceCase) throws {
     try run(conformance, on: #require(TestEngines.openCL))
   }
