@@ -127,6 +127,12 @@ static const unsigned char linear_cross_entropy_gradient_steps[] = {
 static const unsigned char cross_entropy_hopper[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.hopper.cl"
 };
+static const unsigned char cross_entropy_logits_hopper[] = {
+#embed "linear_cross_entropy/logits.hopper.clh"
+};
+static const unsigned char cross_entropy_backward_hopper[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_backward.hopper.cl"
+};
 static const unsigned char linear_distillation_common[] = {
 #embed "linear_distillation/common.clh"
 };
@@ -254,6 +260,8 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.cl", linear_cross_entropy_backward),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
+    FILE_ENTRY("linear_cross_entropy/logits.hopper.clh", cross_entropy_logits_hopper),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.hopper.cl", cross_entropy_backward_hopper),
     FILE_ENTRY("linear_distillation/common.clh", linear_distillation_common),
     FILE_ENTRY("linear_distillation/linear_distillation.cl", linear_distillation_linear_distillation),
     FILE_ENTRY("linear_distillation/linear_distillation_backward.cl", linear_distillation_backward),

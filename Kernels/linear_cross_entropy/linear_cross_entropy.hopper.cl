@@ -1,5 +1,5 @@
 // Linear cross-entropy, forward, for NVIDIA Hopper, fp16 or bf16: what tilecl_linear_cross_entropy_partials of
-// linear_cross_entropy.cl writes for targets that are classes, without class weights, order or tiles' maxima.
+// linear_cross_entropy.cl writes for targets that are classes, without class weights or order.
 // linear_cross_entropy_steps.cl goes on from there.
 //
 //   z[n, v] = softcap(scale (E[n] . C[v] + bias[v]))       with SOFTCAP, with HAS_BIAS
@@ -7,6 +7,12 @@
 //   partials[plane][split][n] over the columns v of a split: 0 the maximum of z, 1 the sum of exp(z - maximum), 2 the
 //   target's z or -inf, PLANE_WEIGHTED with SMOOTHING the sum of z, PLANE_ARGMAX with ARGMAX the bits of the first v
 //   whose z is largest.
+//
+//   tile_maxima[column tile][n], with TILE_MAXIMA: the upper half of the largest z in the tile, rounded up
+//
+//   tile_maxima[column tile][n], with TILE_MAXIMA: the upper half of the largest z in the tile, rounded up
+//
+//   kept[n][v] = z, with KEEP_LOGITS, for the first classes of a multiple of 64, or up to V
 //
 // E is [N, D], C is [V, D], both with D contiguous; distances between rows are any multiples of 16 bytes, as are
 // addresses; N, V and D are arbitrary. Both go through tensor maps (tilecl_product_maps, without C of that kernel).
@@ -30,11 +36,15 @@
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: ../hopper/tanh.hopper.clh
 // Needs: ../hopper/products.hopper.clh
+// Needs: logits.hopper.clh
 // Check: -D CONSUMERS=3 -D TILE_COLUMNS=256 -D SELF_FED=1 -D HAS_BIAS=1 -D SOFTCAP=1 -D SMOOTHING=1 -D ARGMAX=1
-// Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=4
+// Check: -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=4 -D TILE_MAXIMA=1 -D KEEP_LOGITS=1
 
-#ifndef SCALED  // whether the scale is not 1
-#define SCALED 1
+#ifndef TILE_MAXIMA
+#define TILE_MAXIMA 0
+#endif
+#ifndef KEEP_LOGITS
+#define KEEP_LOGITS 0
 #endif
 #ifndef PLANE_WEIGHTED
 #define PLANE_WEIGHTED 3
@@ -43,33 +53,14 @@
 #define PLANE_ARGMAX 4
 #endif
 
-#define LOG2_E 1.4426950408889634f
-#define LOG_2 0.6931471805599453f
 // Rows of a work-item, counted from its first one.
 #define ROWS (2 * ROW_BLOCKS)
 #define ROW_OF(r) (64 * ((r) / 2) + 8 * ((r) % 2))
 
-#if HAS_BIAS
-#define BIAS_PARAMETERS , __global const storage_t *biases, const ulong bias_offset
-#define BIAS_PARAMETER , __global const storage_t *bias
-#define BIAS_ARGUMENT , biases + bias_offset + first
-#else
-#define BIAS_PARAMETERS
-#define BIAS_PARAMETER
-#define BIAS_ARGUMENT
-#endif
-#if SOFTCAP
-#define SOFTCAP_PARAMETER , const float softcap
-#define SOFTCAP_ARGUMENT , softcap
-#else
-#define SOFTCAP_PARAMETER
-#define SOFTCAP_ARGUMENT
-#endif
-
 // What has been seen of the columns of a row.
 typedef struct {
   float maximum;
-  float sum;  // of 2^(z log2 e - unit_of(maximum))
+  float sum;  // of exp(z - reference_of(maximum))
   float target_logit;
 #if SMOOTHING
   float logit_sum;
@@ -85,15 +76,6 @@ static inline float reference_of(const float maximum)
   return isinf(maximum) ? 0.0f : maximum;
 }
 
-// What exponents are taken relative to, in powers of 2: a product that is rounded, and not fused into what follows, so
-// that it is the same wherever it is taken.
-static inline float unit_of(const float maximum)
-{
-  float unit;
-  __asm("mul.rn.f32 %0, %1, %2;" : "=f"(unit) : "f"(reference_of(maximum)), "f"(LOG2_E));
-  return unit;
-}
-
 static inline void start_row(row_t *row)
 {
   row->maximum = -INFINITY;
@@ -107,56 +89,17 @@ static inline void start_row(row_t *row)
 #endif
 }
 
-// Makes logits of a tile's products; `left` columns are there, counted from the work-item's first one.
-static inline void finish_logits(float logits[SUMS], const int left, const float scale BIAS_PARAMETER SOFTCAP_PARAMETER)
+// The upper half of a float, rounded up.
+static inline ushort upper_half(const float x)
 {
-#if HAS_BIAS
-  // Eight lanes have the same columns: each loads an eighth of them for all.
-  const uint lane = (uint)get_local_id(0) % 32;
-  float loaded[CEIL_DIV(TILE_COLUMNS, 64)][2];
-#pragma unroll
-  for (int g = 0; g < CEIL_DIV(TILE_COLUMNS, 64); ++g)
-#pragma unroll
-    for (int e = 0; e < 2; ++e) {
-      const int column = 64 * g + (int)(lane / 4) * 8 + e;
-      loaded[g][e] = column < left ? load_storage(bias, column) : 0.0f;
-    }
-#pragma unroll
-  for (int j = 0; j < SUMS / 4; ++j)
-#pragma unroll
-    for (int e = 0; e < 2; ++e) {
-      const float own = as_float(from_lane(as_uint(loaded[j / 8][e]), j % 8 * 4 + lane % 4));
-      logits[4 * j + e] += own;
-      logits[4 * j + 2 + e] += own;
-    }
-#endif
-#if SCALED
-#pragma unroll
-  for (int i = 0; i < SUMS; ++i)
-    logits[i] *= scale;
-#endif
-#if SOFTCAP
-  const float ratio = 1.0f / softcap;
-  float largest = 0.0f;
-#pragma unroll
-  for (int i = 0; i < SUMS; ++i)
-    largest = fmax(largest, fabs(logits[i]));
-  if (any_lane(!(largest * ratio <= LONG_REACH))) {
-#pragma unroll
-    for (int i = 0; i < SUMS; ++i)
-      logits[i] = capped(logits[i], ratio);
-  } else {
-    const long_fit_t fit = long_fit(ratio, 1.0f);
-#pragma unroll
-    for (int i = 0; i < SUMS; ++i)
-      logits[i] *= fitted(&fit, logits[i]);
-  }
-#endif
+  const uint bits = as_uint(x);
+  // Cutting bits off takes what is negative up.
+  return isnan(x) ? 0x7fc0 : (ushort)((x > 0.0f ? bits + 0xffff : bits) >> 16);
 }
 
 // Takes a tile's logits of row r of two into what has been seen. `first` is the work-item's first column; `target` and
-// `left` are counted from it.
-static inline void take_logits(row_t *row, const float logits[SUMS], const int r, const int first, const uint target,
+// `left` are counted from it. Returns the largest of them.
+static inline float take_logits(row_t *row, const float logits[SUMS], const int r, const int first, const uint target,
                                const int left)
 {
   float tops[2] = {logits[2 * r], logits[2 * r + 1]};
@@ -167,10 +110,10 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
       tops[e] = fmax(tops[e], logits[4 * j + 2 * r + e]);
   const float top = fmax(tops[0], tops[1]);
   const float higher = fmax(row->maximum, top);
-  const float unit = unit_of(higher);
+  const float reference = reference_of(higher);
   // A new maximum grows rare as tiles go by; the factor for an old one is exactly 1.
   if (higher > row->maximum) {
-    row->sum = row->maximum == -INFINITY ? 0.0f : row->sum * fast_exp2(unit_of(row->maximum) - unit);
+    row->sum = row->maximum == -INFINITY ? 0.0f : row->sum * fast_exp2((reference_of(row->maximum) - reference) * LOG2_E);
     row->maximum = higher;
 #if ARGMAX
 #pragma unroll
@@ -185,7 +128,7 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
   for (int j = 0; j < SUMS / 4; ++j)
 #pragma unroll
     for (int e = 0; e < 2; ++e)
-      sums[e] += fast_exp2(fma(logits[4 * j + 2 * r + e], LOG2_E, -unit));
+      sums[e] += fast_exp2((logits[4 * j + 2 * r + e] - reference) * LOG2_E);
   row->sum += sums[0] + sums[1];
 #if SMOOTHING
   float totals[2] = {0.0f, 0.0f};
@@ -203,13 +146,16 @@ static inline void take_logits(row_t *row, const float logits[SUMS], const int r
       for (int e = 0; e < 2; ++e)
         row->target_logit = target == (uint)(8 * j + e) ? logits[4 * j + 2 * r + e] : row->target_logit;
   }
+  return top;
 }
 
-// Makes the sum relative to the maximum itself: what rounding did to its unit is a factor near 1, 2^x = 1 + x log 2.
-static inline void finish_row(row_t *row)
+// Writes a tile's logits of row r of two, of which `left` are wanted, in pairs.
+static inline void keep_logits(__global float *at, const float logits[SUMS], const int r, const int left)
 {
-  const float rounding = fma(reference_of(row->maximum), LOG2_E, -unit_of(row->maximum));
-  row->sum = fma(row->sum, -LOG_2 * rounding, row->sum);
+#pragma unroll
+  for (int j = 0; j < SUMS / 4; ++j)
+    if (8 * j < left)
+      vstore2((float2)(logits[4 * j + 2 * r], logits[4 * j + 2 * r + 1]), 0, at + 8 * j);
 }
 
 // Adds what another lane has seen of the same row, both sums being relative to their maxima, or to 0 where those are
@@ -241,7 +187,8 @@ __kernel __attribute__((reqd_work_group_size(WORK_ITEMS, 1, 1)))
 void tilecl_linear_cross_entropy_partials_hopper(
     __global const uchar *maps, __global const int *targets, const int tokens, const int vocabulary,
     const int hidden_size, const int columns_per_split, const int splits, const int raster_rows, const float scale,
-    __global float *partials BIAS_PARAMETERS SOFTCAP_PARAMETER)
+    __global float *partials, __global ushort *tile_maxima, __global float *kept,
+    const int kept_stride BIAS_PARAMETERS SOFTCAP_PARAMETER)
 {
   GROUPS_AT_ONCE(1);
   __local uchar memory[LOCAL_BYTES] __attribute__((aligned(1024)));
@@ -286,12 +233,14 @@ void tilecl_linear_cross_entropy_partials_hopper(
         start_row(&rows[r]);
       }
       for (uint column = item.column; column < item.end; column += TILE_COLUMNS) {
-        release_stage(base, multiply(base, &ring, logits, a, b, &next, &work), &next, &work);
+        release_stage(base, multiply(base, &ring, logits, a, b, work.steps, &next, &work), &next, &work);
         const int first = (int)column + own_column;
         const int left = (int)(item.end - column) - own_column;
 #pragma unroll
         for (int i = 0; i < ROW_BLOCKS; ++i) {
-          finish_logits(logits[i], left, scale BIAS_ARGUMENT SOFTCAP_ARGUMENT);
+#pragma unroll
+          for (int g = 0; g < TILE_COLUMNS / 64; ++g)
+            finish_logits(logits[i] + 32 * g, left - 64 * g, scale BIAS_ARGUMENT(first + 64 * g) SOFTCAP_ARGUMENT);
           if (item.end - column < TILE_COLUMNS) {
 #pragma unroll
             for (int k = 0; k < SUMS; ++k)
@@ -299,13 +248,23 @@ void tilecl_linear_cross_entropy_partials_hopper(
                 logits[i][k] = -INFINITY;
           }
 #pragma unroll
-          for (int r = 0; r < 2; ++r)
-            take_logits(&rows[2 * i + r], logits[i], r, first, target[2 * i + r] - (uint)first, left);
+          for (int r = 0; r < 2; ++r) {
+            const int token = first_row + ROW_OF(2 * i + r);
+            if (KEEP_LOGITS && token < tokens)
+              keep_logits(kept + (ulong)token * kept_stride + first, logits[i], r, min(left, kept_stride - first));
+            const float top =
+                take_logits(&rows[2 * i + r], logits[i], r, first, target[2 * i + r] - (uint)first, left);
+            if (TILE_MAXIMA) {
+              const float pair = fmax(top, from_lane_xor(top, 1));
+              const float all = fmax(pair, from_lane_xor(pair, 2));
+              if (lane % 4 == 0 && token < tokens)
+                tile_maxima[(ulong)(column / TILE_COLUMNS) * tokens + token] = upper_half(all);
+            }
+          }
         }
       }
 #pragma unroll
       for (int r = 0; r < ROWS; ++r) {
-        finish_row(&rows[r]);
         merge_row(&rows[r], 1);
         merge_row(&rows[r], 2);
         const int token = first_row + ROW_OF(r);

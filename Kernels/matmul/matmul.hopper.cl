@@ -15,10 +15,9 @@
 //
 // Groups take every get_num_groups(0)-th tile; bands of raster_rows tiles of rows come one after the other.
 //
-// Work-group (WORK_ITEMS, 1, 1), one a multiprocessor. Local memory: STAGES steps of A and B, STAGING pieces
-// of 8 KiB for each computing warpgroup, barriers.
+// Work-group (WORK_ITEMS, 1, 1), one a multiprocessor. Local memory: STAGES steps of A and B, STAGING_BYTES, barriers.
 //
-// Tunables: those of the main loop, of which STAGING_BYTES is STAGING * CONSUMERS * 8192.
+// Tunables: those of the main loop, of which STAGING_BYTES is a multiple of CONSUMERS * 8192, a piece for each.
 //
 // Preconditions: M, N, K in 1 ... 2^30, raster_rows at least 1; unless DIRECT, address and distance of the rows of C
 // and their own bytes are multiples of 16.
@@ -36,8 +35,6 @@
 // Check: -D DIRECT=1 -D STAGES=3 -D BETA=1 -D BIAS=1
 // Check: -D DIRECT=1 -D OUTPUT=0
 
-// Pieces of 64 x 64 outputs in local memory for each computing warpgroup.
-#define STAGING (STAGING_BYTES / (CONSUMERS * BLOCK_BYTES))
 #ifndef BETA  // whether what C holds takes part
 #define BETA 0
 #endif
@@ -49,9 +46,6 @@
 #endif
 // Of a tile's columns, in eights, those from here on are written by work-items: a store of 64 would pass them.
 #define FIRST_DIRECT (DIRECT ? 0 : TILE_COLUMNS / 64 * 8)
-
-// The pieces that a warpgroup has room for.
-#define PIECES (STAGING > 0 ? STAGING : ROW_BLOCKS)
 
 #if BETA
 #define BETA_PARAMETER , const float beta
@@ -106,8 +100,9 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
 {
   const int item = (int)get_local_id(0) & 127;
   const int own_row = item / 32 * 16 + item % 32 / 4;
-  const uint pieces = STAGING > 0 ? base + STAGING_BASE + warpgroup * PIECES * BLOCK_BYTES
-                                  : base + slot * STAGE_BYTES + warpgroup * PIECES * BLOCK_BYTES;
+  const uint pieces = STAGING_BYTES > 0
+                          ? base + STAGING_BASE + warpgroup * STAGED_PIECES * BLOCK_BYTES
+                          : base + slot * STAGE_BYTES + warpgroup * STAGED_PIECES * BLOCK_BYTES;
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; ++i) {
     const int first_row = row + 64 * i + own_row;
@@ -133,24 +128,17 @@ static inline void store_sums(const uint base, const int slot, const int warpgro
       }
 #pragma unroll
     for (int g = 0; g < FIRST_DIRECT / 8; ++g) {
-      const uint piece = pieces + (i * (TILE_COLUMNS / 64) + g) % PIECES * BLOCK_BYTES;
-      // Pieces begin at multiples of 1024, so the swizzle of a chunk's number is one of its address.
-      const uint place = piece + own_row * 128 + own_row % 8 * 16 + item % 4 * 4;
-      if (item == 0)
-        WAIT_STORES_READ_BUT(PIECES - 1);
-      MEET(1 + warpgroup, 128);
 #pragma unroll
-      for (int j = 0; j < 8; ++j)
+      for (int j = 8 * g; j < 8 * g + 8; ++j)
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
-          const neighbours_t at = NEIGHBOURS(8 * g + j, r);
-          const float2 both = FINISHED(8 * g + j, r, at);
-          store_local((place ^ (uint)(j << 4)) + r * (8 * 128), packed(both.x, both.y));
+          const neighbours_t at = NEIGHBOURS(j, r);
+          const float2 both = FINISHED(j, r, at);
+          sums[i][4 * j + 2 * r] = both.x;
+          sums[i][4 * j + 2 * r + 1] = both.y;
         }
-      FENCE_ASYNC();
-      MEET(1 + warpgroup, 128);
-      if (item == 0)
-        store_box(c_map, column + 64 * g, row + 64 * i, piece);
+      store_piece(pieces, i * (TILE_COLUMNS / 64) + g, warpgroup, sums[i] + 32 * g, c_map, column + 64 * g,
+                  row + 64 * i);
     }
   }
 }
@@ -191,20 +179,20 @@ void tilecl_matmul_hopper(
     if (!DIRECT && thread % 128 == 0)
       acquire_map(c_map);
     FOR_EACH_ITEM(number, work) {
-      const int slot = multiply(base, &ring, sums, a, b, &next, &work);
-      if (STAGING > 0)
+      const int slot = multiply(base, &ring, sums, a, b, work.steps, &next, &work);
+      if (STAGING_BYTES > 0)
         release_stage(base, slot, &next, &work);
       const item_t item = item_of(number, &work);
       store_sums(base, slot, warpgroup, sums, c_map, c + c_offset, c_stride, item.row + warpgroup * OWN_ROWS,
                  (int)item.column, rows, columns, alpha BETA_ARGUMENT BIAS_ARGUMENT);
-      if (STAGING == 0) {
+      if (STAGING_BYTES == 0) {
         if (thread % 128 == 0)
           WAIT_STORES_READ();
         MEET(1 + warpgroup, 128);
         release_stage(base, slot, &next, &work);
       }
     }
-    if (STAGING > 0 && thread % 128 == 0)
+    if (STAGING_BYTES > 0 && thread % 128 == 0)
       WAIT_STORES_READ();
   }
 }

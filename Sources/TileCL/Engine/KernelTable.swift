@@ -179,7 +179,7 @@ public enum KernelTable {
       operation: .linearCrossEntropy, name: "hopper",
       headers: [
         "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/tanh.hopper.clh",
-        "hopper/products.hopper.clh",
+        "hopper/products.hopper.clh", "linear_cross_entropy/logits.hopper.clh",
       ], file: LinearCrossEntropyHopperPartials.file, requirement: .wgmma,
       scope: LinearCrossEntropyHopperPartials.scope,
       tunings: LinearCrossEntropyHopperTiles.tunings.map(\.name)),
@@ -192,6 +192,14 @@ public enum KernelTable {
       operation: .linearCrossEntropy, name: portableName,
       headers: ["linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh"],
       file: "linear_cross_entropy/linear_cross_entropy.cl", requirement: .none),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .backward, name: "hopper",
+      headers: [
+        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/tanh.hopper.clh",
+        "hopper/products.hopper.clh", "linear_cross_entropy/logits.hopper.clh",
+      ], file: LinearCrossEntropyHopperBackward.file, requirement: .wgmma,
+      scope: LinearCrossEntropyHopperBackward.scope,
+      tunings: LinearCrossEntropyHopperGradientTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .linearCrossEntropy, part: .backward, name: "avx512",
       headers: [

@@ -68,6 +68,16 @@ struct LinearCrossEntropyArguments: Sendable {
   var sequences: [KernelArgument] { [.count(problem.sequenceLength), .int32(Int32(clamping: problem.shift))] }
   var scale: KernelArgument { .float(problem.logits.scale) }
   var softcap: KernelArgument { .float(problem.logits.softcap ?? 1) }
+  /// The operands of logits on matrix units.
+  var mappedEmbeddings: HopperMaps.Operand { mapped(embeddings, rows: problem.tokens) }
+  var mappedClassifier: HopperMaps.Operand { mapped(classifier, rows: problem.vocabulary) }
+
+  private func mapped(_ matrix: [KernelArgument], rows: Int) -> HopperMaps.Operand {
+    // The distance between rows of a single one is never taken, but a map wants a valid one.
+    let place = rows == 1 ? matrix.prefix(2) + [.element(problem.hiddenSize)] : matrix
+    return HopperMaps.Operand(place, count: rows, width: problem.hiddenSize)
+  }
+
   /// How many classes targets name for each token.
   var entries: Int { problem.targets.classCount ?? 0 }
   /// How many each token has in arrays of their own.

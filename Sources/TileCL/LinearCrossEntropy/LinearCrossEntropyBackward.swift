@@ -2,8 +2,8 @@ import TileCLCore
 import TileCLReference
 import TileCLRuntime
 
-/// The kernels of a backward pass for one problem, and their launches.
-struct LinearCrossEntropyBackward: Sendable {
+/// The kernels of `linear_cross_entropy/linear_cross_entropy_backward.cl` for one problem, and their launches.
+struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
   let problem: LinearCrossEntropyDescriptor
   let descriptor: LinearCrossEntropyKernelDescriptor
   let filter: GradientFilter
@@ -42,6 +42,15 @@ struct LinearCrossEntropyBackward: Sendable {
     ofEntropy = try problem.outputs.contains(.entropy) ? products(hasEntropy: true) : nil
   }
 
+  /// The file of its rows in the ``KernelTable``.
+  static let file = "linear_cross_entropy/linear_cross_entropy_backward.cl"
+
+  /// Its best row that the device can run.
+  static func row(on context: Context) throws -> KernelVariant {
+    try KernelTable.candidates(.linearCrossEntropy, part: .backward, on: context).first { $0.file == file }
+      ?? KernelTable.portable(.linearCrossEntropy, part: .backward, on: context)
+  }
+
   /// The bytes that a run takes beside arguments and results.
   var workspaceByteCount: Int {
     let (tokens, depth, classes) = (problem.tokens, problem.hiddenSize, problem.vocabulary)
@@ -54,7 +63,9 @@ struct LinearCrossEntropyBackward: Sendable {
     if wantsBias { bytes += 4 * waves.tokenTiles * waves.size * descriptor.tile.rows }
     if audits { bytes += 4 * tileCount + 4 * classes }
     if problem.loss.hasClassWeights { bytes += 4 }
-    if let order { bytes += order.byteCount + order.workspaceByteCount }
+    if leavesOut {
+      bytes += LinearCrossEntropyOrder.byteCount(problem) + LinearCrossEntropyOrder.workspaceByteCount(problem)
+    }
     if descriptor.hasClosedSmoothing { bytes += steps.smoothingByteCount(wantsEmbeddings, wantsClassifier, wantsBias) }
     return bytes
   }
@@ -66,14 +77,18 @@ struct LinearCrossEntropyBackward: Sendable {
   /// Whether nothing may be left out, as smoothing under a softcap has a share in every gradient.
   private var leavesOut: Bool { order != nil }
 
+  var tuning: String? { nil }
+
+  func takes(_ arguments: LinearCrossEntropyArguments) -> Bool { true }
+
   func run<Element: FloatingPointElement>(
-    _ inputs: LinearCrossEntropyInputs<Element>, forward: LinearCrossEntropyOutput,
-    upstream: LinearCrossEntropyUpstream, low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
+    _ arguments: LinearCrossEntropyArguments, forward: LinearCrossEntropyOutput, upstream: LinearCrossEntropyUpstream,
+    low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
   ) throws -> LinearCrossEntropyGradients<Element> {
     let queue = context.queue
-    let arguments = try LinearCrossEntropyArguments(problem, inputs, on: context)
     // The forward pass has ordered classes by the same sums, to the same bits.
-    let tiles = forward.gradientTiles.flatMap { $0.tile == descriptor.tile && leavesOut ? $0 : nil }
+    let own = LinearCrossEntropyKeptTile(classes: descriptor.tile.rows, isOrdered: true)
+    let tiles = forward.gradientTiles.flatMap { $0.tile == own && leavesOut ? $0 : nil }
     let order = try tiles?.order ?? order?.enqueue(arguments, on: context)
     let coefficients = try steps.coefficients(
       arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator,
@@ -85,7 +100,8 @@ struct LinearCrossEntropyBackward: Sendable {
     let other: UInt32 = wantsBias || audits ? 4 : 0
     let live = try steps.live(
       arguments, coefficients: coefficients, maxima: problem.targets == .probabilities ? nil : tiles?.maxima,
-      targets: targets.classes, order: order, tokenTiles: waves.tokenTiles, classTiles: waves.classTiles,
+      targets: targets.classes, order: order, tile: (classes: descriptor.tile.rows, tokens: descriptor.tile.columns),
+      tokenTiles: waves.tokenTiles, classTiles: waves.classTiles,
       full: wanted | other, rest: wanted & ~cleared | other)
     let workspace = LinearCrossEntropyProducts.Workspace(
       order: order, coefficients: coefficients, targets: targets.classes, targetValues: targets.values, live: live,
@@ -120,8 +136,8 @@ struct LinearCrossEntropyBackward: Sendable {
       }
       if let bias {
         try steps.enqueueBias(
-          wave, tokenTiles: waves.tokenTiles, arguments, workspace, smoothing: smoothing.tokens,
-          into: bias.kernelArgument)
+          workspace.biasParts, rows: descriptor.tile.rows, parts: waves.tokenTiles, tiles: wave, order: order,
+          arguments, smoothing: smoothing.tokens, into: bias.kernelArgument)
       }
       if let empty {
         try steps.enqueueEmptyRows(wave, tokenTiles: waves.tokenTiles, arguments, workspace, into: empty)

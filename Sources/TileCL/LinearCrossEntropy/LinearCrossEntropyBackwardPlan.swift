@@ -24,6 +24,10 @@ public import TileCLReference
 /// pass kept its tiles, which saves computing those that are left out. No sum is in an order of chance, and no two
 /// work-groups write one element.
 ///
+/// Matrix units, on NVIDIA Hopper, take x rounded to the dtype, after a scaling by a power of 2. Their tiles are larger
+/// and leave classes in their order. Gradients below the threshold may then be kept beside larger ones, and since waves
+/// are added to dE one by one, its last bits follow from their size; equal runs give equal bits all the same.
+///
 /// Source: the filter and the order of the vocabulary are those of Wijmans et al., arXiv 2411.09009.
 public struct LinearCrossEntropyBackwardPlan: Sendable {
   public let descriptor: LinearCrossEntropyDescriptor
@@ -31,7 +35,13 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
   public let filter: GradientFilter
   /// Of what gradients are given.
   public let parameters: LinearCrossEntropyParameters
-  let backward: LinearCrossEntropyBackward?
+  /// The name of the row in the ``KernelTable`` whose kernels compute gradients of logits, or `reference`.
+  public let variant: String
+  private let audits: Bool
+  private let context: Context?
+  let backward: (any LinearCrossEntropyBackwardPass)?
+  /// For tensors that tuned kernels do not take.
+  private let portable: OnDemand<LinearCrossEntropyBackward>?
 
   init(
     _ descriptor: LinearCrossEntropyDescriptor, filter: GradientFilter, parameters: LinearCrossEntropyParameters,
@@ -43,12 +53,39 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
     self.engine = engine
     self.filter = filter
     self.parameters = parameters
-    backward = try engine.context.map { context in
+    self.audits = audits
+    context = engine.context
+    guard let context else {
+      (variant, backward, portable) = ("reference", nil, nil)
+      return
+    }
+    let kernels = try LinearCrossEntropyKernelDescriptor(descriptor, device: context.device)
+    let portable = OnDemand {
       try LinearCrossEntropyBackward(
-        descriptor, descriptor: LinearCrossEntropyKernelDescriptor(descriptor, device: context.device), filter: filter,
-        parameters: parameters, budget: budget, audits: audits, engine: engine, context: context)
+        descriptor, descriptor: kernels, filter: filter, parameters: parameters, budget: budget, audits: audits,
+        engine: engine, context: context)
+    }
+    let tuned = try KernelTable.firstTuned(.linearCrossEntropy, part: .backward, hasUserCode: false, on: context) {
+      (row) -> KernelTable.TunedKernel<LinearCrossEntropyHopperBackward>? in
+      guard row.file == LinearCrossEntropyHopperBackward.file else { return nil }
+      return KernelTable.TunedKernel(
+        objection: LinearCrossEntropyHopperBackward.objection(descriptor, audits: audits), suits: { true },
+        make: {
+          try LinearCrossEntropyHopperBackward(
+            descriptor, descriptor: kernels, variant: row, filter: filter, parameters: parameters, budget: budget,
+            engine: engine, context: context)
+        })
+    }
+    self.portable = portable
+    if let tuned {
+      (variant, backward) = (tuned.row.name, tuned.launch)
+    } else {
+      (variant, backward) = (try LinearCrossEntropyBackward.row(on: context).name, try portable.value())
     }
   }
+
+  /// The name of the sizes that these kernels were compiled for; nil if they have no table of them.
+  public var tuning: String? { backward?.tuning }
 
   /// The device memory that a run takes beside arguments and results, in bytes; 0 on the reference backend and without
   /// tokens.
@@ -66,7 +103,18 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
   ///     4 t u + 4 V          an audit
   ///     4                    class weights
   ///
-  /// where what is frozen takes nothing.
+  /// where what is frozen takes nothing. The kernels of matrix units have cells of c = 64 or 128 tokens and r = 128, 192
+  /// or 256 classes, t and u of them, waves of w classes, as many as ⌊budget / 2 N⌋ allows and leave least of the device
+  /// idle, and tiles of m rows for products:
+  ///
+  ///     2 N w                gradients of logits of a wave
+  ///     40 N + 4 t u + 8     coefficients and targets of tokens, and which cells are live
+  ///     4 t u + 4 ⌈V / w⌉    which tiles are computed, rounded up, if the forward pass kept its tiles
+  ///     4 N D                sums of dE
+  ///     4 w ⌈N / 256⌉        shares of the bias
+  ///     4 (1 + t) ⌈w / m⌉ + 4 (1 + w / r) ⌈N / m⌉     lists of live cells
+  ///     1024                 descriptions of the operands
+  ///     4 N + 4 (⌈N / 256⌉ + ⌈V / 256⌉ + 2) D         as above
   public var workspaceByteCount: Int { backward?.workspaceByteCount ?? 0 }
 
   /// Computes the gradients of a loss by everything that has one, from those by what the forward pass gave.
@@ -91,9 +139,11 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
     guard descriptor.tokens > 0 else { return try zeros(LinearCrossEntropyAudit.nothing) }
     switch forward.state {
     case .device(let low, let masses, let denominator):
-      guard let backward else { break }
-      return try backward.run(
-        inputs, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator)
+      guard let context, let backward, let portable else { break }
+      let arguments = try LinearCrossEntropyArguments(descriptor, inputs, on: context)
+      let pass: any LinearCrossEntropyBackwardPass = try backward.takes(arguments) ? backward : portable.value()
+      return try pass.run(
+        arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator)
     case .reference(let rows):
       return try rounded(
         Reference.linearCrossEntropyGradients(
@@ -125,7 +175,7 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
       embeddings: try parameters.contains(.embeddings) ? engine.zeros(shape: descriptor.embeddingsShape) : nil,
       classifier: try wantsClassifier ? engine.zeros(shape: descriptor.classifierShape) : nil,
       bias: try wantsBias ? engine.zeros(shape: [descriptor.vocabulary]) : nil,
-      audit: backward?.audits == true ? audit : nil)
+      audit: context != nil && audits ? audit : nil)
   }
 }
 
@@ -142,12 +192,12 @@ extension Engine {
   ///     leaves out are not computed.
   ///   - filter: What may be left out; the reference backend leaves out nothing.
   ///   - parameters: Of what to give gradients; what is left out is frozen.
-  ///   - tileBudget: The bytes of gradients of logits that are held at a time, 64 MiB if nil. One tile of classes is
+  ///   - tileBudget: The bytes of gradients of logits that are held at a time, 64 MiB if nil (92 for matrix units). One tile of classes is
   ///     held whatever it takes, and with as many bytes as all of them have, there is one wave.
   ///   - audits: Whether to report what the filter left out, for which all tiles are computed, and the call waits for
   ///     the device; nil from the reference backend.
   /// - Throws: ``TileCLError/Code/invalidArgument`` for a threshold or budget that is none, and as
-  ///   ``makePlan(_:)-(LinearCrossEntropyDescriptor)``.
+  ///   ``makePlan(_:logitBudget:)``.
   public func makeBackwardPlan(
     _ descriptor: LinearCrossEntropyDescriptor, filter: GradientFilter = GradientFilter(),
     parameters: LinearCrossEntropyParameters = .all, tileBudget: Int? = nil, audits: Bool = false

@@ -11,7 +11,8 @@ struct LinearCrossEntropyForward: Sendable {
   let partials: any LinearCrossEntropyPartialsLaunch
   /// For tensors that a tuned kernel does not take.
   private let portablePartials: OnDemand<LinearCrossEntropyPartials>
-  let order: LinearCrossEntropyOrder?
+  /// For kernels that visit classes in the order of their mean logits, if tiles are kept.
+  private let order: OnDemand<LinearCrossEntropyOrder>
   let top: LinearCrossEntropyTop?
   private let context: Context
   private let targets: Kernel
@@ -22,7 +23,8 @@ struct LinearCrossEntropyForward: Sendable {
   private let reduce: Kernel
 
   init(
-    _ problem: LinearCrossEntropyDescriptor, descriptor: LinearCrossEntropyKernelDescriptor, context: Context
+    _ problem: LinearCrossEntropyDescriptor, descriptor: LinearCrossEntropyKernelDescriptor, logitBudget: Int = 0,
+    context: Context
   ) throws {
     self.problem = problem
     self.context = context
@@ -38,7 +40,7 @@ struct LinearCrossEntropyForward: Sendable {
       guard row.file == LinearCrossEntropyHopperPartials.file else { return nil }
       return KernelTable.TunedKernel(
         objection: LinearCrossEntropyHopperPartials.objection(problem), suits: { true },
-        make: { try LinearCrossEntropyHopperPartials(problem, variant: row, on: context) })
+        make: { try LinearCrossEntropyHopperPartials(problem, variant: row, logitBudget: logitBudget, on: context) })
     }
     variant =
       try tuned?.row.name ?? KernelTable.candidates(.linearCrossEntropy, on: context)
@@ -52,9 +54,8 @@ struct LinearCrossEntropyForward: Sendable {
     finish = try steps.kernel("tilecl_linear_cross_entropy_finish")
     weights = try steps.kernel("tilecl_linear_cross_entropy_weights")
     reduce = try steps.kernel("tilecl_linear_cross_entropy_reduce")
-    order =
-      try descriptor.keepsTiles
-      ? LinearCrossEntropyOrder(problem, context.steps(.order, descriptor.orderDefines)) : nil
+    order = OnDemand { try LinearCrossEntropyOrder(problem, context.steps(.order, descriptor.orderDefines)) }
+    if descriptor.keepsTiles, partials.keptTile.isOrdered { _ = try order.value() }
     top =
       try problem.topCount > 0
       ? LinearCrossEntropyTop(problem, descriptor, kernel: steps.kernel("tilecl_linear_cross_entropy_top"), on: context)
@@ -73,11 +74,17 @@ struct LinearCrossEntropyForward: Sendable {
     if problem.reduction != .none { perToken += 1 }
     if !problem.outputs.contains(.argmax), problem.outputs.contains(.accuracy) { perToken += 1 }
     return partials.byteCount + partials.mapByteCount + 4 * perToken * tokens + (problem.loss.hasClassWeights ? 4 : 0)
-      + Self.statusByteCount + (order?.workspaceByteCount ?? 0) + (top?.workspaceByteCount ?? 0)
+      + Self.statusByteCount + (top?.workspaceByteCount ?? 0)
+      + (keepsOrder ? LinearCrossEntropyOrder.workspaceByteCount(problem) : 0)
   }
 
+  private var keepsOrder: Bool { descriptor.keepsTiles && partials.keptTile.isOrdered }
+
   /// The bytes of ``LinearCrossEntropyOutput/gradientTiles``.
-  var tilesByteCount: Int { order.map { $0.byteCount + partials.maximaByteCount } ?? 0 }
+  var tilesByteCount: Int {
+    descriptor.keepsTiles
+      ? partials.maximaByteCount + partials.logitsByteCount + (keepsOrder ? LinearCrossEntropyOrder.byteCount(problem) : 0) : 0
+  }
 
   /// Enqueues the statistics of all tokens over this classifier.
   func statistics<Element>(
@@ -85,12 +92,15 @@ struct LinearCrossEntropyForward: Sendable {
   ) throws -> (statistics: LinearCrossEntropyStatistics, arguments: LinearCrossEntropyArguments) {
     let arguments = try LinearCrossEntropyArguments(problem, inputs, on: context)
     let queue = context.queue
-    let order = try order?.enqueue(arguments, on: context)
-    let maxima = try descriptor.keepsTiles ? context.makeBuffer(byteCount: partials.maximaByteCount) : nil
-    let classes = try classes(arguments)
     let partials = try partials.takes(arguments) ? partials : portablePartials.value()
+    let tile = descriptor.keepsTiles ? partials.keptTile : nil
+    let order = try tile?.isOrdered == true ? order.value().enqueue(arguments, on: context) : nil
+    let maxima = try tile.map { _ in try context.makeBuffer(byteCount: partials.maximaByteCount) }
+    let classes = try classes(arguments)
     let parts = try context.makeBuffer(byteCount: partials.byteCount)
-    try partials.enqueue(arguments, targets: classes, order: order, into: parts, maxima: maxima, on: context)
+    let logits = try partials.keptClasses > 0 ? context.makeBuffer(byteCount: partials.logitsByteCount) : nil
+    try partials.enqueue(
+      arguments, targets: classes, order: order, into: parts, maxima: maxima, logits: logits, on: context)
 
     var found = KernelArgument.noBuffer
     let entries = arguments.topEntries
@@ -108,8 +118,11 @@ struct LinearCrossEntropyForward: Sendable {
         arguments, parts: parts, planeStride: splits * problem.tokens, partStride: problem.tokens, count: splits,
         found: found, classBase: problem.firstClass, into: values))
     var tiles: LinearCrossEntropyTiles?
-    if let order, let maxima, let tile = partials.keptTile {
-      tiles = LinearCrossEntropyTiles(order: order, maxima: maxima, tile: tile, firstClass: problem.firstClass)
+    if let maxima, let tile {
+      tiles = LinearCrossEntropyTiles(
+        order: order, maxima: maxima, tile: tile,
+        logits: logits.map { LinearCrossEntropyKeptLogits(memory: $0, classes: partials.keptClasses) },
+        firstClass: problem.firstClass)
     }
     return (LinearCrossEntropyStatistics(values: values, gradientTiles: tiles), arguments)
   }

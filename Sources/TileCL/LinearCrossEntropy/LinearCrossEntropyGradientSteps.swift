@@ -94,14 +94,14 @@ struct LinearCrossEntropyGradientSteps: Sendable {
   /// What each tile is wanted for: `full` where some gradient may matter, `rest` elsewhere.
   func live(
     _ arguments: LinearCrossEntropyArguments, coefficients: Buffer, maxima: Buffer?, targets: Buffer,
-    order: VocabularyOrder?, tokenTiles: Int, classTiles: Int, full: UInt32, rest: UInt32
+    order: VocabularyOrder?, tile: (classes: Int, tokens: Int), tokenTiles: Int, classTiles: Int, full: UInt32,
+    rest: UInt32
   ) throws -> Buffer {
     let live = try context.makeBuffer(byteCount: 4 * tokenTiles * classTiles)
-    let tile = descriptor.tile
     try launch(
       "live", count: tokenTiles * classTiles,
       [
-        maxima.map { .buffer($0) } ?? .noBuffer, arguments.tokens, .count(tile.columns), .count(tokenTiles),
+        maxima.map { .buffer($0) } ?? .noBuffer, arguments.tokens, .count(tile.tokens), .count(tokenTiles),
         .count(classTiles), .buffer(coefficients), .uint32(full), .uint32(rest), .buffer(live),
       ])
     guard maxima != nil else { return live }
@@ -110,7 +110,7 @@ struct LinearCrossEntropyGradientSteps: Sendable {
       "live_targets", count: problem.tokens * entries,
       [
         arguments.tokens, .count(entries), .buffer(targets), order.map { .buffer($0.columns) } ?? .noBuffer,
-        .count(tile.rows), .count(tile.columns), .count(tokenTiles), .uint32(full), .buffer(live),
+        .count(tile.classes), .count(tile.tokens), .count(tokenTiles), .uint32(full), .buffer(live),
       ])
     return live
   }
@@ -176,14 +176,14 @@ struct LinearCrossEntropyGradientSteps: Sendable {
     (rows + LinearCrossEntropyOrder.partRows - 1) / LinearCrossEntropyOrder.partRows
   }
 
+  /// Makes a range of tiles' gradient of the bias from shares of it, [tile][part][row].
   func enqueueBias(
-    _ wave: Range<Int>, tokenTiles: Int, _ arguments: LinearCrossEntropyArguments,
-    _ workspace: LinearCrossEntropyProducts.Workspace, smoothing: KernelArgument, into gradient: KernelArgument
+    _ shares: KernelArgument, rows: Int, parts: Int, tiles: Range<Int>, order: VocabularyOrder?,
+    _ arguments: LinearCrossEntropyArguments, smoothing: KernelArgument, into gradient: KernelArgument
   ) throws {
-    let rows = descriptor.tile.rows
-    var list = [workspace.biasParts, .count(rows), .count(tokenTiles), .count(wave.lowerBound), .count(wave.count)]
-    list += [arguments.vocabulary, workspace.order.map { .buffer($0.classes) } ?? .noBuffer, arguments.scale]
-    try launch("bias", count: wave.count * rows, list + arguments.ownClassWeights + [smoothing, gradient])
+    var list = [shares, .count(rows), .count(parts), .count(tiles.lowerBound), .count(tiles.count)]
+    list += [arguments.vocabulary, order.map { .buffer($0.classes) } ?? .noBuffer, arguments.scale]
+    try launch("bias", count: tiles.count * rows, list + arguments.ownClassWeights + [smoothing, gradient])
   }
 
   func enqueueEmptyRows(

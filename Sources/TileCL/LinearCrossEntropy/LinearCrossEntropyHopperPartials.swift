@@ -9,13 +9,14 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
   private let maps: Kernel
   private let partials: Kernel
   private let groups: Int
+  let keptClasses: Int
 
   static let file = "linear_cross_entropy/linear_cross_entropy.hopper.cl"
 
   /// The problems that the kernel takes, in words.
   static let scope =
     "float16 and bfloat16 (matrix units would round float32 to tf32), D of multiples of 8, targets that are classes, "
-    + "no class weights, gradient tiles or entropy, no quantized classifier"
+    + "no class weights or entropy, no quantized classifier"
 
   private static let largestSize = 1 << 30
 
@@ -25,7 +26,7 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     guard problem.quantization == nil else { return "a quantized classifier" }
     guard problem.targets == .classes else { return "targets that are not classes" }
     guard !problem.loss.hasClassWeights else { return "class weights" }
-    guard problem.outputs.isDisjoint(with: [.gradientTiles, .entropy]) else { return "gradient tiles or entropy" }
+    guard !problem.outputs.contains(.entropy) else { return "entropy" }
     guard problem.hiddenSize % 8 == 0 else { return "rows of \(problem.hiddenSize)" }
     for size in [problem.tokens, problem.vocabulary, problem.hiddenSize] where size > largestSize {
       return "a size of \(size)"
@@ -33,7 +34,10 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     return nil
   }
 
-  init(_ problem: LinearCrossEntropyDescriptor, variant: KernelVariant, on context: Context) throws {
+  /// - Parameter logitBudget: The bytes of logits that may be kept, with tiles.
+  init(
+    _ problem: LinearCrossEntropyDescriptor, variant: KernelVariant, logitBudget: Int, on context: Context
+  ) throws {
     self.problem = problem
     let units = max(context.device.capabilities.computeUnits, 1)
     let tiles = LinearCrossEntropyHopperTiles.choice(
@@ -41,12 +45,17 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     self.tiles = tiles
     split = LinearCrossEntropyHopperSplit(problem, tiles, computeUnits: units)
     groups = min(units, split.items)
+    let keepsTiles = problem.outputs.contains(.gradientTiles)
+    keptClasses =
+      keepsTiles ? LinearCrossEntropyKeptLogits.classes(problem, budget: logitBudget, tile: tiles.keptUnit) : 0
     let statistics = problem.statistics
     var defines = tiles.defines
     defines["STORAGE"] = problem.dtype.storageKey
     defines["HAS_BIAS"] = problem.logits.hasBias ? 1 : 0
     defines["SOFTCAP"] = problem.logits.softcap == nil ? 0 : 1
     defines["SCALED"] = problem.logits.scale == 1 ? 0 : 1
+    defines["TILE_MAXIMA"] = keepsTiles ? 1 : 0
+    defines["KEEP_LOGITS"] = keptClasses > 0 ? 1 : 0
     for (key, plane, statistic) in [
       ("SMOOTHING", "PLANE_WEIGHTED", LinearCrossEntropyStatistic.weighted), ("ARGMAX", "PLANE_ARGMAX", .argmax),
     ] {
@@ -54,36 +63,29 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
       defines[plane] = statistics.firstIndex(of: statistic) ?? 0
     }
     let program = try context.program(variant.source(defines: defines))
-    maps = try program.kernel("tilecl_product_maps")
+    maps = try program.kernel(HopperMaps.kernelName)
     partials = try program.kernel("tilecl_linear_cross_entropy_partials_hopper")
   }
 
   var tuning: String? { tiles.name }
   var splits: Int { split.splits }
-  var keptTile: LinearCrossEntropyTile? { nil }
-  /// A tensor map has 128 bytes.
-  let mapByteCount = 2 * 128
+  var keptTile: LinearCrossEntropyKeptTile { LinearCrossEntropyKeptTile(classes: tiles.columns, isOrdered: false) }
+  let mapByteCount = 2 * HopperMaps.byteCount
 
   func takes(_ arguments: LinearCrossEntropyArguments) -> Bool { arguments.hasAlignedRows }
 
   func enqueue(
     _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
-    maxima: Buffer?, on context: Context
+    maxima: Buffer?, logits: Buffer?, on context: Context
   ) throws {
-    let maps = try context.makeBuffer(byteCount: mapByteCount)
+    let (maps, _) = try HopperMaps.enqueue(
+      self.maps, arguments.mappedEmbeddings, arguments.mappedClassifier, on: context)
     func number(_ value: Int) -> KernelArgument { .int32(Int32(clamping: value)) }
-    // The distance between rows of a single one is never taken, but a map wants a valid one.
-    func mapped(_ matrix: [KernelArgument], rows: Int) -> [KernelArgument] {
-      rows == 1 ? matrix.prefix(2) + [.element(problem.hiddenSize)] : matrix
-    }
-    let sizes = [number(problem.tokens), number(problem.vocabulary), number(problem.hiddenSize)]
-    try context.queue.launch(
-      self.maps, global: [2 * 32], local: [32],
-      [.buffer(maps)] + mapped(arguments.embeddings, rows: problem.tokens)
-        + mapped(arguments.classifier, rows: problem.vocabulary) + [.noBuffer, .element(0), .element(0)] + sizes)
-    var list: [KernelArgument] = [.buffer(maps), .buffer(targets)] + sizes
+    var list: [KernelArgument] = [maps, .buffer(targets)]
+    list += [number(problem.tokens), number(problem.vocabulary), number(problem.hiddenSize)]
     list += [number(split.classesPerSplit), number(split.splits), number(tiles.rasterRows), arguments.scale]
-    list.append(.buffer(partials))
+    list += [.buffer(partials), maxima.map { .buffer($0) } ?? .noBuffer]
+    list += [logits.map { .buffer($0) } ?? .noBuffer, number(keptClasses)]
     if problem.logits.hasBias { list += arguments.bias }
     if problem.logits.softcap != nil { list.append(arguments.softcap) }
     try context.queue.launch(

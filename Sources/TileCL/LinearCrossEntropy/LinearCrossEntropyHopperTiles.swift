@@ -23,6 +23,8 @@ struct LinearCrossEntropyHopperTiles: KernelSizes, Hashable, Sendable {
   var groupItems: Int { 128 * (Self.consumers + 1) }
   /// Tiles of tokens in a band: their embeddings stay in the cache while a band walks over the vocabulary.
   var rasterRows: Int { 2048 / rows }
+  /// What the classes whose logits are kept are a multiple of, so that waves of the backward pass end with them.
+  var keptUnit: Int { 768 }
   /// Local memory without barriers, in bytes.
   var tileByteCount: Int { 128 * stages * (rows + columns) }
 

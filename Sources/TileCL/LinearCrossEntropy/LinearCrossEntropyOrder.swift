@@ -31,16 +31,24 @@ struct LinearCrossEntropyOrder: Sendable {
     inverse = try program.kernel("tilecl_linear_cross_entropy_inverse")
   }
 
-  private var parts: Int { (problem.tokens + Self.partRows - 1) / Self.partRows }
-  private var chunks: Int { (problem.vocabulary + Self.chunkSize - 1) / Self.chunkSize }
+  private var parts: Int { Self.parts(problem) }
+  private var chunks: Int { Self.chunks(problem) }
+
+  private static func parts(_ problem: LinearCrossEntropyDescriptor) -> Int {
+    (problem.tokens + partRows - 1) / partRows
+  }
+
+  private static func chunks(_ problem: LinearCrossEntropyDescriptor) -> Int {
+    (problem.vocabulary + chunkSize - 1) / chunkSize
+  }
 
   /// Memory that is free again once the order is made.
-  var workspaceByteCount: Int {
-    4 * ((parts + 1) * problem.hiddenSize + 2 * problem.vocabulary + 256 * chunks)
+  static func workspaceByteCount(_ problem: LinearCrossEntropyDescriptor) -> Int {
+    4 * ((parts(problem) + 1) * problem.hiddenSize + 2 * problem.vocabulary + 256 * chunks(problem))
   }
 
   /// The order itself.
-  var byteCount: Int { 8 * problem.vocabulary }
+  static func byteCount(_ problem: LinearCrossEntropyDescriptor) -> Int { 8 * problem.vocabulary }
 
   func enqueue(_ arguments: LinearCrossEntropyArguments, on context: Context) throws -> VocabularyOrder {
     let queue = context.queue

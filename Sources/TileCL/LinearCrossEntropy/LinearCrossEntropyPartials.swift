@@ -24,13 +24,13 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
 
   var tuning: String? { nil }
   var splits: Int { split.splits }
-  var keptTile: LinearCrossEntropyTile? { tile }
+  var keptTile: LinearCrossEntropyKeptTile { LinearCrossEntropyKeptTile(classes: tile.rows, isOrdered: true) }
 
   func takes(_ arguments: LinearCrossEntropyArguments) -> Bool { true }
 
   func enqueue(
     _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
-    maxima: Buffer?, on context: Context
+    maxima: Buffer?, logits: Buffer?, on context: Context
   ) throws {
     var list = arguments.embeddings + arguments.classifier
     if let order { list.append(.buffer(order.classes)) }

@@ -18,13 +18,14 @@ public struct LinearCrossEntropyPlan: Sendable {
   /// The kernels; nil on the reference backend.
   let forward: LinearCrossEntropyForward?
 
-  init(_ descriptor: LinearCrossEntropyDescriptor, engine: Engine) throws {
+  init(_ descriptor: LinearCrossEntropyDescriptor, logitBudget: Int, engine: Engine) throws {
+    guard logitBudget >= 0 else { throw TileCLError.invalid("logitBudget", logitBudget, allowed: "0 or more bytes") }
     self.descriptor = descriptor
     self.engine = engine
     forward = try engine.context.map { context in
       try LinearCrossEntropyForward(
         descriptor, descriptor: LinearCrossEntropyKernelDescriptor(descriptor, device: context.device),
-        context: context)
+        logitBudget: logitBudget, context: context)
     }
   }
 
@@ -53,7 +54,8 @@ public struct LinearCrossEntropyPlan: Sendable {
   public var workspaceByteCount: Int { forward?.workspaceByteCount ?? 0 }
 
   /// The device memory that the output keeps for a backward pass beside what is asked for, in bytes: 8 N + 4 and, with
-  /// gradient tiles, 8 V + 2 N ⌈V / r⌉, r being the classes of a tile. 0 on the reference backend.
+  /// gradient tiles, 8 V + 2 N ⌈V / r⌉, r being the classes of a tile, or for kernels of matrix units 2 N ⌈V / r⌉ and
+  /// the logits that they may keep. 0 on the reference backend.
   public var stateByteCount: Int {
     forward.map { 8 * descriptor.tokens + 4 + $0.tilesByteCount } ?? 0
   }
@@ -185,9 +187,17 @@ public struct LinearCrossEntropyPlan: Sendable {
 extension Engine {
   /// Makes a linear cross-entropy problem ready to run: chooses and builds kernels.
   ///
+  /// - Parameters:
+  ///   - descriptor: The problem.
+  ///   - logitBudget: The bytes of logits that a run may keep for the backward pass, if gradient tiles are asked for:
+  ///     with as many as all of them take, 4 N V, V rounded up to a multiple of 64, none is computed anew, and with
+  ///     fewer those of some classes are. It changes no bit of the results. Kernels that have no use for them keep none:
+  ///     those of matrix units do.
   /// - Throws: ``TileCLError/Code/programBuild`` with the compiler's log, ``TileCLError/Code/unsupported`` for a device
   ///   that no kernel of this operation can run on, ``TileCLError/Code/openCL`` when the driver fails.
-  public func makePlan(_ descriptor: LinearCrossEntropyDescriptor) throws -> LinearCrossEntropyPlan {
-    try LinearCrossEntropyPlan(descriptor, engine: self)
+  public func makePlan(
+    _ descriptor: LinearCrossEntropyDescriptor, logitBudget: Int = 0
+  ) throws -> LinearCrossEntropyPlan {
+    try LinearCrossEntropyPlan(descriptor, logitBudget: logitBudget, engine: self)
   }
 }

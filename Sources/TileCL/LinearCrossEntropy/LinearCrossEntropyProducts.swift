@@ -17,7 +17,7 @@ struct LinearCrossEntropyProducts: Sendable {
     self.problem = problem
     tile = descriptor.tile
     let program = try context.program(
-      KernelTable.choose(.linearCrossEntropy, part: .backward, on: context).source(
+      LinearCrossEntropyBackward.row(on: context).source(
         defines: descriptor.backwardDefines(hasOrder: hasOrder, hasEntropy: hasEntropy, audits: audits)))
     tilesKernel = try program.kernel("tilecl_linear_cross_entropy_gradient_tiles")
     classifierKernel = try program.kernel("tilecl_linear_cross_entropy_classifier_gradient")

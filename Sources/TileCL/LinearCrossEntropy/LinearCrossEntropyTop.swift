@@ -20,7 +20,7 @@ struct LinearCrossEntropyTop: Sendable {
     tile = descriptor.tile
     top = kernel
     logits = try context.program(
-      KernelTable.choose(.linearCrossEntropy, part: .backward, on: context).source(defines: descriptor.logitsDefines)
+      LinearCrossEntropyBackward.row(on: context).source(defines: descriptor.logitsDefines)
     ).kernel("tilecl_linear_cross_entropy_gradient_tiles")
   }
 

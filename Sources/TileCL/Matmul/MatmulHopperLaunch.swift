@@ -71,7 +71,7 @@ package struct MatmulHopperLaunch: MatmulLaunch {
       let keys = shared.merging(tiles.defines(isDirect: isDirect)) { $1 }
       let program = try context.program(variant.source(defines: keys))
       return try Kernels(
-        maps: program.kernel("tilecl_product_maps"), product: program.kernel("tilecl_matmul_hopper"))
+        maps: program.kernel(HopperMaps.kernelName), product: program.kernel("tilecl_matmul_hopper"))
     }
     direct = OnDemand { try kernels(true) }
     let canStage = problem.outputDType == problem.dtype && problem.columns % 8 == 0
@@ -83,7 +83,7 @@ package struct MatmulHopperLaunch: MatmulLaunch {
   package var splits: Int { 1 }
   /// Tensor maps of A, B and C for each entry of the batch.
   package var workspaceByteCount: Int { (problem.batch ?? 1) * Self.mapByteCount }
-  private static let mapByteCount = 3 * 128
+  private static let mapByteCount = 3 * HopperMaps.byteCount
 
   package func takes(_ operands: MatmulOperands) -> Bool { operands.a.hasAlignedRows && operands.b.hasAlignedRows }
 
@@ -101,15 +101,16 @@ package struct MatmulHopperLaunch: MatmulLaunch {
       func place(_ matrix: MatmulOperands.Matrix, rowStride: Int) -> [KernelArgument] {
         [matrix.argument, .element(matrix.offset + entry * matrix.batchStride), .element(rowStride)]
       }
-      // The stride of a single row is never taken, but a map wants a valid one.
-      let mapped = [operands.a, operands.b, operands.c].flatMap {
-        place($0, rowStride: $0.rowStride.roundedUp(toMultipleOf: 8))
+      func mapped(_ matrix: MatmulOperands.Matrix, count: Int, width: Int) -> HopperMaps.Operand {
+        // The stride of a single row is never taken, but a map wants a valid one.
+        HopperMaps.Operand(
+          place(matrix, rowStride: matrix.rowStride.roundedUp(toMultipleOf: 8)), count: count, width: width)
       }
-      let maps = try context.makeBuffer(byteCount: Self.mapByteCount)
-      let written = try context.queue.launch(
-        kernels.maps, global: [(staged == nil ? 2 : 3) * 32], local: [32],
-        [.buffer(maps)] + mapped + sizes)
-      var arguments = [.buffer(maps)] + place(operands.c, rowStride: operands.c.rowStride) + sizes
+      let (maps, written) = try HopperMaps.enqueue(
+        kernels.maps, mapped(operands.a, count: problem.rows, width: problem.depth),
+        mapped(operands.b, count: problem.columns, width: problem.depth),
+        staged == nil ? nil : mapped(operands.c, count: problem.rows, width: problem.columns), on: context)
+      var arguments = [maps] + place(operands.c, rowStride: operands.c.rowStride) + sizes
       arguments += [number(tiles.rasterRows), .float(problem.alpha)]
       if problem.beta != 0 { arguments.append(.float(problem.beta)) }
       if problem.hasBias { arguments += operands.bias }

@@ -3,7 +3,7 @@ import TileCL
 extension LinearCrossEntropyCases {
   /// Gradients of plain problems: sizes on both sides of tiles, waves of one tile, filters and frozen parameters.
   static let gradientCases: [ConformanceCase] =
-    sizes + waves + filters + frozen + distributions + [empty, shards]
+    sizes + waves + filters + frozen + distributions + alignedGradientCases + [empty, shards]
 
   private static let sizes: [ConformanceCase] = [
     (1, 1, 1), (1, 3, 17), (3, 1, 127), (17, 17, 129), (97, 31, 97), (129, 123, 507), (257, 257, 193), (5, 1030, 101),

@@ -16,6 +16,8 @@ struct LinearCrossEntropyProblem: Sendable {
     /// Mean logits that fall with the logarithm of the class's rank, as those of a language model do; ranks are
     /// shuffled.
     case zipf
+    /// The same with classes in the order of their ranks, and twice as steep: most tiles are negligible in any order.
+    case ranked
   }
 
   /// Which targets are ignored.
@@ -46,6 +48,7 @@ struct LinearCrossEntropyProblem: Sendable {
   var filter = GradientFilter.exact
   var parameters = LinearCrossEntropyParameters.all
   var tileBudget: Int?
+  var logitBudget = 0
 
   var ignoreIndex: Int32 {
     if case .some(let index) = ignored { index } else { -100 }
@@ -104,12 +107,13 @@ struct LinearCrossEntropyProblem: Sendable {
       }
     case .equal:
       for index in values.classifier.indices { values.classifier[index] = values.classifier[index % hiddenSize] }
-    case .zipf:
-      // All embeddings share a component 1, and a class's is -2 ln(rank + 1).
+    case .zipf, .ranked:
+      // All embeddings share a component 1, and a class's is the slope times ln(rank + 1).
+      let slope: Double = data == .ranked ? -4 : -2
       for token in 0..<tokens { values.embeddings[token * hiddenSize] = 1 }
-      let ranks = random.integers(vocabulary, in: 0..<vocabulary)
+      let ranks = data == .ranked ? Array(0..<vocabulary) : random.integers(vocabulary, in: 0..<vocabulary)
       for (index, rank) in ranks.enumerated() {
-        values.classifier[index * hiddenSize] = Element(rounding: -2 * log(Double(rank + 1))).floatValue
+        values.classifier[index * hiddenSize] = Element(rounding: slope * log(Double(rank + 1))).floatValue
       }
       for token in values.targets.indices {
         values.targets[token] = Int32(clamping: ranks.firstIndex(of: token % 7) ?? 0)

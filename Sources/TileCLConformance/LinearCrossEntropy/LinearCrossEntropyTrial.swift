@@ -62,7 +62,7 @@ struct LinearCrossEntropyTrial<Element: FloatingPointElement> {
   }
 
   func forward() throws -> LinearCrossEntropyOutput {
-    try engine.makePlan(descriptor).run(inputs)
+    try engine.makePlan(descriptor, logitBudget: problem.logitBudget).run(inputs)
   }
 
   func gradients(_ forward: LinearCrossEntropyOutput) throws -> LinearCrossEntropyGradients<Element> {
@@ -84,7 +84,7 @@ struct LinearCrossEntropyTrial<Element: FloatingPointElement> {
       comparisons.append(
         .floating(
           what, candidate: try candidate?.array() ?? [], oracle: oracle, baseline: baseline(), dtype: .float32,
-          magnitude: what == "loss" ? lossMagnitude(oracle, rows.map(\.loss)) : 0))
+          magnitude: what == "loss" ? lossMagnitude(rows) : 0))
     }
     try add("loss", output.loss, oracle.loss, naive.loss(rows))
     try add("lse", output.lse, oracle.lse, rows.map(\.lse))
@@ -113,12 +113,13 @@ struct LinearCrossEntropyTrial<Element: FloatingPointElement> {
     return comparisons
   }
 
-  /// A reduced loss may be small where those that it adds up are large, of both signs.
-  private func lossMagnitude(_ oracle: [Double], _ losses: [Float]) -> Double {
-    let largest = losses.filter(\.isFinite).map(abs).max() ?? 0
-    guard descriptor.reduction != .none else { return Double(largest) }
-    let sum = losses.filter(\.isFinite).reduce(0) { $0 + abs(Double($1)) }
-    return descriptor.reduction == .sum ? sum : Double(largest)
+  /// A reduced loss may be small where those that it adds up are large, of both signs, and a loss smaller than what
+  /// rounds the oracle's difference of LSE and logit, which is in fp64.
+  private func lossMagnitude(_ rows: [NaiveLinearCrossEntropy<Element>.Row]) -> Double {
+    let losses = rows.map(\.loss).filter(\.isFinite).map { Double(abs($0)) }
+    let rounded = rows.map(\.lse).filter(\.isFinite).map { Double(abs($0)) * 0x1p-29 }.max() ?? 0
+    let total = descriptor.reduction == .sum ? losses.reduce(0, +) : losses.max() ?? 0
+    return max(total, rounded)
   }
 
   /// Holds a backward pass against the reference, and a second one against the first.

@@ -66,7 +66,7 @@ struct LinearCrossEntropyBackwardTests {
         tokens: tokens, hiddenSize: depth, vocabulary: classes, logits: .init(hasBias: true),
         loss: .init(labelSmoothing: 0.1), filter: GradientFilter(), tileBudget: budget), on: engine)
     let plan = try engine.makeBackwardPlan(trial.descriptor, tileBudget: budget)
-    let tile = try #require(plan.backward).descriptor.tile
+    let tile = try #require(plan.backward as? LinearCrossEntropyBackward).descriptor.tile
     let t = (tokens + tile.columns - 1) / tile.columns
     let u = (classes + tile.rows - 1) / tile.rows
     let w = min(u, max(1, (budget ?? 1 << 26) / (4 * tile.count * t)))

@@ -19,10 +19,60 @@ struct LinearCrossEntropyHopperTests {
     #expect(try LinearCrossEntropyHopperPartials.objection(Self.problem()) == nil)
     for (problem, part) in try [
       (Self.problem(dtype: .float32), "float32"), (Self.problem(17, 12, 30), "rows of 12"),
-      (Self.problem(outputs: .entropy), "entropy"), (Self.problem(outputs: .gradientTiles), "gradient tiles"),
+      (Self.problem(outputs: .entropy), "entropy"),
       (Self.problem(loss: LinearCrossEntropyLoss(hasClassWeights: true)), "class weights"),
     ] {
       #expect(try #require(LinearCrossEntropyHopperPartials.objection(problem)).contains(part))
+    }
+  }
+
+  @Test("What the backward kernels do not take besides has a reason")
+  func backwardObjections() throws {
+    #expect(try LinearCrossEntropyHopperBackward.objection(Self.problem(outputs: .gradientTiles), audits: false) == nil)
+    #expect(try LinearCrossEntropyHopperBackward.objection(Self.problem(), audits: true) == "an audit")
+    #expect(try LinearCrossEntropyHopperBackward.objection(Self.problem(dtype: .float32), audits: false) != nil)
+  }
+
+  @Test("Tiles of gradients fit local memory, have names of their own, and leave registers for options")
+  func gradientTiles() throws {
+    let tunings = LinearCrossEntropyHopperGradientTiles.tunings
+    for tiles in tunings {
+      for part in [tiles.logits, tiles.classifier, tiles.embeddings] {
+        #expect(part.byteCount + 1024 <= 227 << 10, "\(tiles.name)")
+        #expect(part.columns % 64 == 0)
+      }
+      // Pieces of results need room of their own.
+      #expect(tiles.logits.staging > 0 && tiles.classifier.staging > 0)
+      #expect(tiles.waveUnit % tiles.logits.columns == 0 && tiles.waveUnit % tiles.classifier.rows == 0)
+    }
+    #expect(Set(tunings.map(\.name)).count == tunings.count)
+    for (problem, most) in try [
+      (Self.problem(), 384), (Self.problem(logits: LinearCrossEntropyLogits(hasBias: true)), 256),
+      (Self.problem(logits: LinearCrossEntropyLogits(softcap: 30)), 256),
+    ] {
+      let tiles = LinearCrossEntropyHopperGradientTiles.choice(problem, budget: nil, computeUnits: 132, forced: nil)
+      #expect(tiles.logits.rowBlocks * tiles.logits.columns <= most)
+    }
+    let smoothed = try Self.problem(loss: LinearCrossEntropyLoss(labelSmoothing: 0.1))
+    let tiles = LinearCrossEntropyHopperGradientTiles.choice(smoothed, budget: nil, computeUnits: 132, forced: nil)
+    #expect(tiles.classifier.rowBlocks * tiles.classifier.columns <= 256)
+  }
+
+  @Test(
+    "Waves cover the vocabulary in whole units and stay within the budget, unless one unit does not",
+    arguments: [1, 129, 8192, 100_000], [1, 17, 50_264, 256_000])
+  func waves(tokens: Int, vocabulary: Int) throws {
+    let problem = try Self.problem(tokens, 64, vocabulary)
+    for tiles in LinearCrossEntropyHopperGradientTiles.tunings {
+      for budget in [0, 1 << 20, 1 << 28, nil] {
+        let waves = LinearCrossEntropyHopperWaves(problem, tiles, budget: budget, computeUnits: 132)
+        let limit = budget ?? LinearCrossEntropyHopperWaves.usualBudget
+        #expect(waves.size % tiles.waveUnit == 0)
+        #expect(waves.byteCount <= limit || waves.size == tiles.waveUnit)
+        #expect(waves.ranges.map(\.count).reduce(0, +) == vocabulary)
+        #expect(waves.ranges.first?.lowerBound == 0 && waves.ranges.last?.upperBound == vocabulary)
+        #expect(waves.cost > 0)
+      }
     }
   }
 

@@ -150,9 +150,9 @@ struct LinearCrossEntropyKernelTests {
         trial.descriptor, descriptor: descriptor, filter: trial.problem.filter, parameters: .all, budget: 1 << 16,
         audits: false, engine: engine, context: context)
       guard case .device(let low, let masses, let denominator) = output.state else { continue }
-      let gradients = try (0..<2).map { _ in
+      let gradients: [LinearCrossEntropyGradients<Element>] = try (0..<2).map { _ in
         try backward.run(
-          trial.inputs, forward: output, upstream: trial.upstream(), low: low, masses: masses,
+          arguments, forward: output, upstream: trial.upstream(), low: low, masses: masses,
           denominator: denominator)
       }
       for comparison in try trial.compare(gradients[0], again: gradients[1]) {

@@ -42,12 +42,14 @@ enum LinearCrossEntropyBenchData: String, Encodable {
   ) -> [Element] {
     // Values in -1..<1 have variance 1/3.
     let scale = Double(deviation) * 3.0.squareRoot() / 32_768
+    let rounded = (0...UInt16.max).map { Element(rounding: (Double($0) - 32_767.5) * scale) }
     return [Element](unsafeUninitializedCapacity: count) { target, initialized in
-      var bits: UInt64 = 0
-      for index in 0..<count {
-        bits = index % 4 == 0 ? random.next() : bits >> 16
-        let value = Double(Int(bits & 0xFFFF) - 32_768) + 0.5
-        target.initializeElement(at: index, to: Element(rounding: value * scale))
+      rounded.withUnsafeBufferPointer { rounded in
+        var bits: UInt64 = 0
+        for index in 0..<count {
+          bits = index % 4 == 0 ? random.next() : bits >> 16
+          target.initializeElement(at: index, to: rounded[Int(bits & 0xFFFF)])
+        }
       }
       initialized = count
     }

@@ -16,6 +16,7 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
     let pass: Pass
     let data: LinearCrossEntropyBenchData
     let filter: String
+    let keepsLogits: Bool
     let tokens: Int
     let hiddenSize: Int
     let vocabulary: Int
@@ -28,13 +29,16 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
   let pass: Pass
   let data: LinearCrossEntropyBenchData
   let filter: GradientFilter
+  /// Whether the forward pass may keep all logits.
+  let keepsLogits: Bool
   let descriptor: LinearCrossEntropyDescriptor
 
   init(
-    _ pass: Pass, _ data: LinearCrossEntropyBenchData, filter: GradientFilter.Mode = .filtered, tokens: Int,
-    hiddenSize: Int, vocabulary: Int, dtype: DType
+    _ pass: Pass, _ data: LinearCrossEntropyBenchData, filter: GradientFilter.Mode = .filtered,
+    keepsLogits: Bool = false, tokens: Int, hiddenSize: Int, vocabulary: Int, dtype: DType
   ) throws {
     self.pass = pass
+    self.keepsLogits = keepsLogits
     self.data = data
     self.filter = GradientFilter(filter)
     // Tiles are of use to gradients that leave some out.
@@ -42,7 +46,8 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
     descriptor = try LinearCrossEntropyDescriptor(
       tokens: tokens, hiddenSize: hiddenSize, vocabulary: vocabulary, dtype: dtype,
       outputs: keepsTiles ? .gradientTiles : [])
-    let words = [dtype.rawValue, pass.rawValue, data.rawValue] + (filter == .filtered ? [] : [filter.rawValue])
+    let mode = (filter == .filtered ? [] : [filter.rawValue]) + (keepsLogits ? ["kept"] : [])
+    let words = [dtype.rawValue, pass.rawValue, data.rawValue] + mode
     name = (words + ["N\(tokens)", "D\(hiddenSize)", "V\(vocabulary)"]).joined(separator: " ")
   }
 
@@ -54,7 +59,10 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
   private static var gpu: [Self] {
     get throws {
       try [(2304, 256_000), (4096, 128_256), (2048, 32_000)].flatMap { hiddenSize, vocabulary in
-        try set(tokens: 8192, hiddenSize: hiddenSize, vocabulary: vocabulary, dtype: .bfloat16)
+        let kept = try Self(
+          .gradients, .random, keepsLogits: true, tokens: 8192, hiddenSize: hiddenSize, vocabulary: vocabulary,
+          dtype: .bfloat16)
+        return try set(tokens: 8192, hiddenSize: hiddenSize, vocabulary: vocabulary, dtype: .bfloat16) + [kept]
       }
     }
   }
@@ -80,8 +88,8 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
 
   var specification: Specification {
     Specification(
-      problem: name, pass: pass, data: data, filter: filter.mode.rawValue, tokens: descriptor.tokens,
-      hiddenSize: descriptor.hiddenSize, vocabulary: descriptor.vocabulary, dtype: descriptor.dtype.rawValue,
+      problem: name, pass: pass, data: data, filter: filter.mode.rawValue, keepsLogits: keepsLogits,
+      tokens: descriptor.tokens, hiddenSize: descriptor.hiddenSize, vocabulary: descriptor.vocabulary, dtype: descriptor.dtype.rawValue,
       operations: operations, bytes: bytes)
   }
 
@@ -98,7 +106,7 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
   }
 
   func prepare(on engine: Engine) throws {
-    _ = try engine.makePlan(descriptor)
+    _ = try engine.makePlan(descriptor, logitBudget: keepsLogits ? .max : 0)
     if pass == .gradients { _ = try engine.makeBackwardPlan(descriptor, filter: filter) }
   }
 
@@ -114,7 +122,7 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
     let inputs: LinearCrossEntropyInputs<Element> = try data.inputs(descriptor, on: engine)
     let clock = ContinuousClock()
     let start = clock.now
-    let plan = try engine.makePlan(descriptor)
+    let plan = try engine.makePlan(descriptor, logitBudget: keepsLogits ? .max : 0)
     let backward = try pass == .gradients ? engine.makeBackwardPlan(descriptor, filter: filter) : nil
     func run() throws -> (LinearCrossEntropyOutput, LinearCrossEntropyGradients<Element>?) {
       let output = try plan.run(inputs)
