@@ -154,6 +154,9 @@ static const unsigned char matmul_matmul_sum[] = {
 static const unsigned char matmul_matmul[] = {
 #embed "matmul/matmul.cl"
 };
+static const unsigned char matmul_matmul_rows[] = {
+#embed "matmul/matmul_rows.cl"
+};
 static const unsigned char matmul_matmul_vector[] = {
 #embed "matmul/matmul.vector.cl"
 };
@@ -269,6 +272,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/tiles.clh", matmul_tiles),
     FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),
     FILE_ENTRY("matmul/matmul.cl", matmul_matmul),
+    FILE_ENTRY("matmul/matmul_rows.cl", matmul_matmul_rows),
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),

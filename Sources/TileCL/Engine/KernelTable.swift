@@ -229,6 +229,9 @@ public enum KernelTable {
       operation: .quantizedMatmul, name: portableName, file: "quantized_matmul/quantized_matmul.cl",
       requirement: .none),
     KernelVariant(
+      operation: .matmul, name: "rows", headers: matmulHeaders, file: "matmul/matmul_rows.cl", requirement: .none,
+      scope: MatmulRowsLaunch.scope, tunings: MatmulRowsSizes.tunings.map(\.name)),
+    KernelVariant(
       operation: .matmul, name: "hopper",
       headers: [
         "common/vectors.clh", "common/output.clh", "hopper/instructions.hopper.clh", "hopper/products.hopper.clh",
@@ -333,7 +336,7 @@ public enum KernelTable {
       return (false, "TILECL_VARIANT=\(forced)")
     }
     switch row.requirement {
-    case .none: return (true, "runs on any OpenCL 1.2 device")
+    case .none: return (true, (row.scope.map { "takes \($0); " } ?? "") + "runs on any OpenCL 1.2 device")
     case .wgmma: return verdict(row, "wgmma", context.probes.wgmma)
     case .mma: return verdict(row, "mma", context.probes.mma)
     case .cpu:

@@ -34,6 +34,7 @@ extension KernelVariant {
   /// What launches a tuned row of the matrix product; nil for other rows.
   var matmulLaunch: (any MatmulLaunch.Type)? {
     switch file {
+    case "matmul/matmul_rows.cl": MatmulRowsLaunch.self
     case "matmul/matmul.hopper.cl": MatmulHopperLaunch.self
     case "matmul/matmul.vector.cl": MatmulTileLaunch<MatmulVectorTiles>.self
     default: nil

@@ -20,17 +20,29 @@ package struct MatmulSplit: Hashable, Sendable {
 
   /// - Parameter units: How many groups a device is to have at least, if it can; see ``units(_:)``.
   package init(_ problem: MatmulDescriptor, tiles: some MatmulTiles, units: Int, largestParts: Int = 1 << 30) {
+    self.init(
+      problem, tile: (tiles.rows, tiles.columns, tiles.depth), units: units, largestParts: largestParts)
+  }
+
+  /// - Parameters:
+  ///   - tile: Rows and columns of C that a group computes, and the unit in which the depth is shared out.
+  ///   - units: How many groups a device is to have at least, if it can; 1 shares nothing.
+  ///   - largestParts: What parts may take, in bytes.
+  package init(
+    _ problem: MatmulDescriptor, tile: (rows: Int, columns: Int, depth: Int), units: Int,
+    largestParts: Int = 1 << 30
+  ) {
     func count(_ size: Int, by tile: Int) -> Int { (size + tile - 1) / tile }
     let batch = problem.batch ?? 1
     // No matrix has 2^63 bytes, so it has fewer tiles.
-    let tileCount = count(problem.rows, by: tiles.rows) * count(problem.columns, by: tiles.columns) * batch
-    let steps = count(problem.depth, by: tiles.depth)
+    let tileCount = count(problem.rows, by: tile.rows) * count(problem.columns, by: tile.columns) * batch
+    let steps = count(problem.depth, by: tile.depth)
     let elements = batch * problem.rows * problem.columns
     let affordable = max(largestParts / (4 * elements), 1)
     let wanted = tileCount < units ? min(count(units, by: tileCount), steps / Self.leastSteps, affordable) : 1
     let stepsPerSplit = count(steps, by: max(wanted, 1))
     splits = count(steps, by: stepsPerSplit)
-    depth = stepsPerSplit * tiles.depth
+    depth = stepsPerSplit * tile.depth
     groups = tileCount * splits
     partsByteCount = splits > 1 ? splits * elements * 4 : 0
   }

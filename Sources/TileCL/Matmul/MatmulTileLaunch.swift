@@ -1,4 +1,3 @@
-import TileCLCore
 package import TileCLReference
 package import TileCLRuntime
 
@@ -8,8 +7,7 @@ package struct MatmulTileLaunch<Tiles: MatmulTiles>: MatmulLaunch {
   private let context: Context
   private let tiles: Tiles
   private let split: MatmulSplit
-  private let product: Kernel
-  private let sum: Kernel
+  private let kernels: MatmulTileKernels
 
   package static func objection(_ problem: MatmulDescriptor, on context: Context) -> String? {
     let limit = context.device.declarableLocalMemory
@@ -41,9 +39,8 @@ package struct MatmulTileLaunch<Tiles: MatmulTiles>: MatmulLaunch {
       "STORAGE": problem.dtype.storageKey, "OUTPUT": problem.outputDType.storageKey,
       "TRANSPOSE_A": problem.transposeA ? 1 : 0, "TRANSPOSE_B": problem.transposeB ? 1 : 0,
     ]
-    let program = try context.program(variant.source(defines: keys.merging(tiles.defines) { $1 }))
-    product = try program.kernel("tilecl_matmul")
-    sum = try program.kernel("tilecl_matmul_sum")
+    kernels = try MatmulTileKernels(
+      context.program(variant.source(defines: keys.merging(tiles.defines) { $1 })), product: "tilecl_matmul")
   }
 
   package var tuning: String { tiles.name }
@@ -53,29 +50,6 @@ package struct MatmulTileLaunch<Tiles: MatmulTiles>: MatmulLaunch {
   package func takes(_ operands: MatmulOperands) -> Bool { true }
 
   package func enqueue(_ operands: MatmulOperands) throws -> [Event] {
-    let parts: KernelArgument =
-      split.splits > 1 ? .buffer(try context.makeBuffer(byteCount: split.partsByteCount)) : .noBuffer
-    func number(_ value: Int) -> KernelArgument { .uint32(UInt32(truncatingIfNeeded: value)) }
-    let batch = problem.batch ?? 1
-    let result =
-      operands.c.arguments + operands.bias + [
-        parts, .float(problem.alpha), .float(problem.beta), number(batch), number(problem.rows),
-        number(problem.columns),
-      ]
-    let items = try checkedProduct([split.groups, tiles.groupItems], argument: "the range of work-items")
-    var events = [
-      try context.queue.launch(
-        product, global: [items], local: [tiles.groupItems],
-        operands.a.arguments + operands.b.arguments + result
-          + [number(problem.depth), number(split.depth), number(split.splits)])
-    ]
-    if split.splits > 1 {
-      let group = min(64, sum.maximumWorkGroupSize)
-      let elements = batch * problem.rows * problem.columns
-      events.append(
-        try context.queue.launch(
-          sum, global: [elements.roundedUp(toMultipleOf: group)], local: [group], result + [number(split.splits)]))
-    }
-    return events
+    try kernels.enqueue(operands, of: problem, split: split, groupItems: tiles.groupItems, on: context)
   }
 }

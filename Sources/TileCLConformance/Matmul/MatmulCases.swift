@@ -2,7 +2,8 @@ import TileCL
 
 /// Checks of matrix products.
 public enum MatmulCases {
-  public static let all: [ConformanceCase] = products + options + alignedRows + [infinities, rerun, unreadDestination]
+  public static let all: [ConformanceCase] =
+    products + options + alignedRows + fewRows + [infinities, rerun, unreadDestination]
 
   /// Every dtype and every side transposed or not, at sizes that fill no tile, then single rows and columns.
   private static let products: [ConformanceCase] = {
@@ -63,23 +64,53 @@ public enum MatmulCases {
     ].map { $0.conformance(dtype, isSmall: false) }
   }
 
+  /// One to eight rows: every side transposed or not, with and without rows that loads of 16 bytes reach, depths that
+  /// fill no vector, no step and no tile of A, columns likewise, and all that may take part in a result.
+  private static let fewRows: [ConformanceCase] = DType.floatingPointCases.flatMap { dtype in
+    var trials: [MatmulTrial] = []
+    for (transposeA, transposeB) in [(false, false), (false, true), (true, false), (true, true)] {
+      for (rows, columns, depth) in [(1, 75, 130), (2, 72, 64), (3, 40, 1032), (5, 264, 77), (8, 136, 2056)] {
+        trials.append(
+          MatmulTrial(
+            rows: rows, columns: columns, depth: depth, transposeA: transposeA, transposeB: transposeB,
+            seed: UInt64(200 + trials.count)))
+      }
+      trials += [
+        MatmulTrial(
+          rows: 6, columns: 48, depth: 56, batch: 3, transposeA: transposeA, transposeB: transposeB, alpha: -0.5,
+          beta: 2, hasBias: true, areViews: true, seed: 230),
+        MatmulTrial(
+          rows: 7, columns: 43, depth: 53, batch: 2, transposeA: transposeA, transposeB: transposeB, alpha: 3, beta: -1,
+          isSingle: true, areViews: true, seed: 231),
+        MatmulTrial(
+          rows: 4, columns: 9, depth: 9000, transposeA: transposeA, transposeB: transposeB, hasBias: true, seed: 232),
+      ]
+    }
+    trials += [
+      MatmulTrial(rows: 1, columns: 4100, depth: 24, transposeB: true, hasBias: true, seed: 233),
+      MatmulTrial(rows: 1, columns: 4104, depth: 24, beta: 1, seed: 234),
+      MatmulTrial(rows: 8, columns: 3, depth: 1, transposeB: true, seed: 235),
+    ]
+    return trials.map { $0.conformance(dtype, isSmall: $0.rows * $0.columns * $0.depth <= 20_000) }
+  }
+
   /// An infinite or NaN element reaches exactly the sums it takes part in.
   private static let infinities = ConformanceCase(operation: .matmul, name: "infinities", isSmall: true) { engine in
-    var values = SeededValues(seed: 12)
-    var a = values.normals(20 * 30, as: Float.self)
-    var b = values.normals(30 * 25, as: Float.self)
-    a[3 * 30 + 29] = .infinity
-    a[19 * 30] = .nan
-    b[7 * 25 + 24] = -.infinity
-    let problem = try MatmulDescriptor(rows: 20, columns: 25, depth: 30)
-    let candidate = try engine.makePlan(problem).run(
-      engine.tensor(a, shape: [20, 30]), engine.tensor(b, shape: [30, 25]))
-    let oracle = try Reference.matmul(problem, a: a, b: b)
-    return [
-      Comparison.floating(
-        "product", candidate: try candidate.array(), oracle: oracle, baseline: oracle.map { Float($0) },
-        dtype: .float32)
-    ]
+    try [(20, false), (5, false), (5, true)].map { rows, transposeB in
+      var values = SeededValues(seed: 12)
+      var a = values.normals(rows * 30, as: Float.self)
+      var b = values.normals(30 * 25, as: Float.self)
+      a[3 * 30 + 29] = .infinity
+      a[(rows - 1) * 30] = .nan
+      b[transposeB ? 24 * 30 + 7 : 7 * 25 + 24] = -.infinity
+      let problem = try MatmulDescriptor(rows: rows, columns: 25, depth: 30, transposeB: transposeB)
+      let candidate = try engine.makePlan(problem).run(
+        engine.tensor(a, shape: problem.aShape), engine.tensor(b, shape: problem.bShape))
+      let oracle = try Reference.matmul(problem, a: a, b: b)
+      return Comparison.floating(
+        "product of \(rows) rows", candidate: try candidate.array(), oracle: oracle,
+        baseline: oracle.map { Float($0) }, dtype: .float32)
+    }
   }
 
   private static let rerun = ConformanceCase(operation: .matmul, name: "rerun", isSmall: true) { engine in

@@ -26,7 +26,8 @@ struct MatmulBenchProblem: BenchProblem {
     name = "\(dtype) \(sides) M\(rows) N\(columns) K\(depth)"
   }
 
-  /// Squares, and the three products of a linear layer in training: forward, the input's gradient, the weight's.
+  /// Squares, the three products of a linear layer in training (forward, the input's gradient, the weight's), and the
+  /// first two for few rows, as when text is generated.
   static func all(for kind: Device.Kind, containing text: String?) throws -> [Self] {
     let isCPU = kind == .cpu
     let square = isCPU ? 2048 : 8192
@@ -36,8 +37,13 @@ struct MatmulBenchProblem: BenchProblem {
         Self(dtype, "nt", rows: tokens, columns: wide, depth: narrow),
         Self(dtype, "nn", rows: tokens, columns: narrow, depth: wide),
         Self(dtype, "tn", rows: wide, columns: narrow, depth: tokens),
-        Self(dtype, "nt", rows: 1, columns: wide, depth: narrow),
       ]
+        + [1, 4, 8].flatMap { rows in
+          try [
+            Self(dtype, "nt", rows: rows, columns: wide, depth: narrow),
+            Self(dtype, "nn", rows: rows, columns: narrow, depth: wide),
+          ]
+        }
     }
     return problems.filter { text.map($0.name.contains) ?? true }
   }
