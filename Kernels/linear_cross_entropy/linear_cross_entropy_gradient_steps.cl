@@ -3,7 +3,8 @@
 //
 //   tilecl_linear_cross_entropy_coefficients   what the gradients of a token's logits are made of
 //   tilecl_linear_cross_entropy_entries        the columns and coefficients of targets with TARGETS_TOP
-//   tilecl_linear_cross_entropy_live           which tiles may hold a gradient that matters, by their largest logit
+//   tilecl_linear_cross_entropy_fill_live      what every tile is wanted for
+//   tilecl_linear_cross_entropy_live           which tiles may hold a gradient that matters, by their largest logits
 //   tilecl_linear_cross_entropy_live_targets   and which hold a target
 //   tilecl_linear_cross_entropy_embeddings     dE from its sums
 //   tilecl_linear_cross_entropy_bias           db from the shares of tiles
@@ -122,34 +123,37 @@ __kernel void tilecl_linear_cross_entropy_entries(
   values[at] = value;
 }
 
-// live[column tile][token tile]: `full` where some gradient may reach its token's threshold, else `rest`. Without
-// tile_maxima all of them may. A largest logit bounds p from above, and with it p |A| and, while log p is below -1,
+// live[column tile][token tile] |= full where the gradient of a token, the second index, in a tile, the first one, may
+// reach the token's threshold. A largest logit bounds p from above, and with it p |A| and, while log p is below -1,
 // p |D| (|log p| + |H|).
 __kernel void tilecl_linear_cross_entropy_live(
-    __global const ushort *tile_maxima, uint tokens, uint tile_columns, uint token_tiles, uint column_tiles,
-    __global const float *coefficients, uint full, uint rest, __global uint *live)
+    __global const ushort *tile_maxima, uint tokens, uint tile_columns, uint token_tiles,
+    __global const float *coefficients, uint full, __global uint *live)
 {
-  const size_t at = get_global_id(0);
-  if (at >= (size_t)token_tiles * column_tiles)
+  const size_t n = get_global_id(0);
+  const size_t column_tile = get_global_id(1);
+  if (n >= tokens)
     return;
-  const uint column_tile = at / token_tiles;
-  const uint first = at % token_tiles * tile_columns;
-  bool matters = tile_maxima == 0;
-  for (size_t n = first; n < min(first + tile_columns, tokens) && !matters; ++n) {
-    const float top = as_float((uint)tile_maxima[column_tile * (size_t)tokens + n] << 16);
-    const float a = coefficients[COEFFICIENT_A * (size_t)tokens + n];
-    const float of_entropy = coefficients[COEFFICIENT_D * (size_t)tokens + n];
-    const float log_p = (top - coefficients[COEFFICIENT_LSE * (size_t)tokens + n]) -
-                        coefficients[COEFFICIENT_LOW * (size_t)tokens + n];
-    float bound = exp(log_p) * fabs(a);
-    if (of_entropy != 0.0f)
-      bound = log_p < -1.0f ? bound + exp(log_p) * fabs(of_entropy) *
-                                          (fabs(log_p) + fabs(coefficients[COEFFICIENT_H * (size_t)tokens + n]))
-                            : INFINITY;
-    // Some units in the last place more, for the tile's own roundings; a NaN is not below.
-    matters = !(bound * 1.00001f < coefficients[COEFFICIENT_THRESHOLD * (size_t)tokens + n]);
-  }
-  live[at] = matters ? full : rest;
+  const float top = as_float((uint)tile_maxima[column_tile * tokens + n] << 16);
+  const float a = coefficients[COEFFICIENT_A * (size_t)tokens + n];
+  const float of_entropy = coefficients[COEFFICIENT_D * (size_t)tokens + n];
+  const float log_p =
+      (top - coefficients[COEFFICIENT_LSE * (size_t)tokens + n]) - coefficients[COEFFICIENT_LOW * (size_t)tokens + n];
+  float bound = exp(log_p) * fabs(a);
+  if (of_entropy != 0.0f)
+    bound = log_p < -1.0f ? bound + exp(log_p) * fabs(of_entropy) *
+                                        (fabs(log_p) + fabs(coefficients[COEFFICIENT_H * (size_t)tokens + n]))
+                          : INFINITY;
+  // Some units in the last place more, for the tile's own roundings; a NaN is not below.
+  if (!(bound * 1.00001f < coefficients[COEFFICIENT_THRESHOLD * (size_t)tokens + n]))
+    atomic_or(live + column_tile * token_tiles + n / tile_columns, full);
+}
+
+// live[i] = bits.
+__kernel void tilecl_linear_cross_entropy_fill_live(uint count, uint bits, __global uint *live)
+{
+  if (get_global_id(0) < count)
+    live[get_global_id(0)] = bits;
 }
 
 // For every token, or with TARGETS_TOP every entry: the tile with its target is live.

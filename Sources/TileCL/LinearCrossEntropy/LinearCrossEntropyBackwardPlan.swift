@@ -192,7 +192,7 @@ extension Engine {
   ///     leaves out are not computed.
   ///   - filter: What may be left out; the reference backend leaves out nothing.
   ///   - parameters: Of what to give gradients; what is left out is frozen.
-  ///   - tileBudget: The bytes of gradients of logits that are held at a time, 64 MiB if nil (92 for matrix units). One tile of classes is
+  ///   - tileBudget: The bytes of gradients of logits that are held at a time, 64 MiB if nil (80 for matrix units). One tile of classes is
   ///     held whatever it takes, and with as many bytes as all of them have, there is one wave.
   ///   - audits: Whether to report what the filter left out, for which all tiles are computed, and the call waits for
   ///     the device; nil from the reference backend.

@@ -82,8 +82,9 @@ struct LinearCrossEntropyForward: Sendable {
 
   /// The bytes of ``LinearCrossEntropyOutput/gradientTiles``.
   var tilesByteCount: Int {
-    descriptor.keepsTiles
-      ? partials.maximaByteCount + partials.logitsByteCount + (keepsOrder ? LinearCrossEntropyOrder.byteCount(problem) : 0) : 0
+    guard descriptor.keepsTiles else { return 0 }
+    let order = keepsOrder ? LinearCrossEntropyOrder.byteCount(problem) : 0
+    return partials.maximaByteCount + partials.logitsByteCount + order
   }
 
   /// Enqueues the statistics of all tokens over this classifier.

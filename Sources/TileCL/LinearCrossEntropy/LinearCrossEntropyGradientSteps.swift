@@ -22,7 +22,7 @@ struct LinearCrossEntropyGradientSteps: Sendable {
     for (program, names) in try [
       (
         context.steps(.gradientSums, descriptor.gradientStepsDefines),
-        ["coefficients", "entries", "live", "live_targets", "embeddings", "bias", "empty_rows"]
+        ["coefficients", "entries", "fill_live", "live", "live_targets", "embeddings", "bias", "empty_rows"]
       ),
       (context.steps(.order, descriptor.orderDefines), ["row_sums", "class_sums", "part_sums"]),
       (context.steps(.merge, descriptor.stepsDefines), ["targets", "weights"]),
@@ -99,12 +99,15 @@ struct LinearCrossEntropyGradientSteps: Sendable {
   ) throws -> Buffer {
     let live = try context.makeBuffer(byteCount: 4 * tokenTiles * classTiles)
     try launch(
-      "live", count: tokenTiles * classTiles,
+      "fill_live", count: tokenTiles * classTiles,
+      [.count(tokenTiles * classTiles), .uint32(maxima == nil ? full : rest), .buffer(live)])
+    guard let maxima else { return live }
+    try launch(
+      "live", count: problem.tokens, rows: classTiles,
       [
-        maxima.map { .buffer($0) } ?? .noBuffer, arguments.tokens, .count(tile.tokens), .count(tokenTiles),
-        .count(classTiles), .buffer(coefficients), .uint32(full), .uint32(rest), .buffer(live),
+        .buffer(maxima), arguments.tokens, .count(tile.tokens), .count(tokenTiles), .buffer(coefficients),
+        .uint32(full), .buffer(live),
       ])
-    guard maxima != nil else { return live }
     let entries = max(arguments.topEntries, 1)
     try launch(
       "live_targets", count: problem.tokens * entries,

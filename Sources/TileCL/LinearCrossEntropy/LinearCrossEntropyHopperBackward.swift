@@ -291,7 +291,8 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     try queue.fill(live)
     return Run(
       arguments: arguments, targets: targets, coefficients: coefficients, factors: factors, wanted: wanted, live: live,
-      logits: kept?.logits, smoothing: try steps.smoothing(
+      logits: kept?.logits,
+      smoothing: try steps.smoothing(
         arguments, coefficients: coefficients, ofEmbeddings: classifier != nil, ofClassifier: embeddings != nil,
         ofTokens: wantsBias))
   }

@@ -64,18 +64,20 @@ struct LinearCrossEntropyHopperGradientTiles: KernelSizes, Hashable, Sendable {
   private static let small = Part(rowBlocks: 1, columns: 128, stages: 6, staging: 2, rate: 740)
   // Sums of embeddings' gradients pass through no pieces.
   private static let wideSums = Part(rowBlocks: 2, columns: 192, stages: 4, staging: 0, rate: 840)
+  private static let longSums = Part(rowBlocks: 1, columns: 256, stages: 4, staging: 0, rate: 836)
   private static let smallSums = Part(rowBlocks: 1, columns: 128, stages: 7, staging: 0, rate: 740)
 
-  static let tunings = [
-    Self(logits: wide, classifier: wide, embeddings: wideSums),
-    Self(logits: wide, classifier: low, embeddings: wideSums),
-    Self(logits: long, classifier: wide, embeddings: wideSums),
-    Self(logits: long, classifier: low, embeddings: wideSums),
-    Self(logits: small, classifier: small, embeddings: smallSums),
-  ]
+  /// Which tiles leave least of a device idle depends on N, D and the size of a wave.
+  static let tunings =
+    [wide, long].flatMap { logits in
+      [wide, low, long].flatMap { classifier in
+        [wideSums, longSums].map { Self(logits: logits, classifier: classifier, embeddings: $0) }
+      }
+    } + [Self(logits: small, classifier: small, embeddings: smallSums)]
 
   var name: String {
-    "t\(logits.rows)-v\(logits.columns)-c\(classifier.rows)x\(classifier.columns)-e\(embeddings.rows)"
+    "t\(logits.rows)-v\(logits.columns)-c\(classifier.rows)x\(classifier.columns)"
+      + "-e\(embeddings.rows)x\(embeddings.columns)"
   }
 
   /// What the first class of a wave is a multiple of, so that no tile spans two.

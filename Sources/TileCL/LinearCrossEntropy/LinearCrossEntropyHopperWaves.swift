@@ -14,7 +14,7 @@ struct LinearCrossEntropyHopperWaves: Hashable, Sendable {
   private let vocabulary: Int
 
   /// What a wave takes at most, unless one unit takes more.
-  static let usualBudget = 92 << 20
+  static let usualBudget = 80 << 20
   /// The sizes that are tried.
   private static let trials = 64
 

@@ -29,7 +29,7 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
   let pass: Pass
   let data: LinearCrossEntropyBenchData
   let filter: GradientFilter
-  /// Whether the forward pass may keep all logits.
+  /// Whether the forward pass may keep all logits, and the backward pass hold all their gradients at a time.
   let keepsLogits: Bool
   let descriptor: LinearCrossEntropyDescriptor
 
@@ -89,8 +89,8 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
   var specification: Specification {
     Specification(
       problem: name, pass: pass, data: data, filter: filter.mode.rawValue, keepsLogits: keepsLogits,
-      tokens: descriptor.tokens, hiddenSize: descriptor.hiddenSize, vocabulary: descriptor.vocabulary, dtype: descriptor.dtype.rawValue,
-      operations: operations, bytes: bytes)
+      tokens: descriptor.tokens, hiddenSize: descriptor.hiddenSize, vocabulary: descriptor.vocabulary,
+      dtype: descriptor.dtype.rawValue, operations: operations, bytes: bytes)
   }
 
   /// Of one product, and of three where there are gradients; what is computed anew does not count.
@@ -107,7 +107,11 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
 
   func prepare(on engine: Engine) throws {
     _ = try engine.makePlan(descriptor, logitBudget: keepsLogits ? .max : 0)
-    if pass == .gradients { _ = try engine.makeBackwardPlan(descriptor, filter: filter) }
+    if pass == .gradients { _ = try backwardPlan(on: engine) }
+  }
+
+  private func backwardPlan(on engine: Engine) throws -> LinearCrossEntropyBackwardPlan {
+    try engine.makeBackwardPlan(descriptor, filter: filter, tileBudget: keepsLogits ? .max : nil)
   }
 
   func runner(on engine: Engine) throws -> BenchRunner {
@@ -123,7 +127,7 @@ struct LinearCrossEntropyBenchProblem: BenchProblem {
     let clock = ContinuousClock()
     let start = clock.now
     let plan = try engine.makePlan(descriptor, logitBudget: keepsLogits ? .max : 0)
-    let backward = try pass == .gradients ? engine.makeBackwardPlan(descriptor, filter: filter) : nil
+    let backward = try pass == .gradients ? backwardPlan(on: engine) : nil
     func run() throws -> (LinearCrossEntropyOutput, LinearCrossEntropyGradients<Element>?) {
       let output = try plan.run(inputs)
       return (output, try backward?.run(inputs, forward: output))
