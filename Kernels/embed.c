@@ -142,6 +142,9 @@ static const unsigned char linear_distillation_linear_distillation[] = {
 static const unsigned char linear_distillation_backward[] = {
 #embed "linear_distillation/linear_distillation_backward.cl"
 };
+static const unsigned char matmul_matmul_ampere[] = {
+#embed "matmul/matmul.ampere.cl"
+};
 static const unsigned char matmul_matmul_hopper[] = {
 #embed "matmul/matmul.hopper.cl"
 };
@@ -268,6 +271,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_distillation/common.clh", linear_distillation_common),
     FILE_ENTRY("linear_distillation/linear_distillation.cl", linear_distillation_linear_distillation),
     FILE_ENTRY("linear_distillation/linear_distillation_backward.cl", linear_distillation_backward),
+    FILE_ENTRY("matmul/matmul.ampere.cl", matmul_matmul_ampere),
     FILE_ENTRY("matmul/matmul.hopper.cl", matmul_matmul_hopper),
     FILE_ENTRY("matmul/tiles.clh", matmul_tiles),
     FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),

@@ -238,6 +238,10 @@ public enum KernelTable {
       ], file: "matmul/matmul.hopper.cl", requirement: .wgmma, scope: MatmulHopperLaunch.scope,
       tunings: MatmulHopperTiles.tunings.map(\.name)),
     KernelVariant(
+      operation: .matmul, name: "ampere", headers: matmulHeaders + ["ampere/instructions.ampere.clh"],
+      file: "matmul/matmul.ampere.cl", requirement: .mma, scope: MatmulAmpereTiles.scope,
+      tunings: MatmulAmpereTiles.tunings.map(\.name)),
+    KernelVariant(
       operation: .matmul, name: "avx512", headers: ["x86/vectors.avx512.clh"] + matmulHeaders,
       file: "matmul/matmul.vector.cl", requirement: .avx512, tunings: MatmulVectorTiles.wideTunings.map(\.name)),
     KernelVariant(

@@ -36,6 +36,7 @@ extension KernelVariant {
     switch file {
     case "matmul/matmul_rows.cl": MatmulRowsLaunch.self
     case "matmul/matmul.hopper.cl": MatmulHopperLaunch.self
+    case "matmul/matmul.ampere.cl": MatmulTileLaunch<MatmulAmpereTiles>.self
     case "matmul/matmul.vector.cl": MatmulTileLaunch<MatmulVectorTiles>.self
     default: nil
     }

@@ -35,7 +35,7 @@ public struct MatmulPlan: Sendable {
   public var splits: Int { variants?.launch.splits ?? 1 }
 
   /// The device memory that a run takes besides its result, in bytes: the sums of splits, or for
-  /// a kernel of matrix units 384 for each matrix of a batch.
+  /// the Hopper kernel 384 for each matrix of a batch.
   public var workspaceByteCount: Int { variants?.launch.workspaceByteCount ?? 0 }
 
   /// Multiplies into a new tensor of the operands' type.

@@ -10,6 +10,7 @@ package struct MatmulTileLaunch<Tiles: MatmulTiles>: MatmulLaunch {
   private let kernels: MatmulTileKernels
 
   package static func objection(_ problem: MatmulDescriptor, on context: Context) -> String? {
+    if let objection = Tiles.objection(problem) { return objection }
     let limit = context.device.declarableLocalMemory
     let least = Tiles.rows(isWide: false, device: context.device).map(\.localByteCount).min() ?? 0
     return least <= limit ? nil : "local memory of \(limit) bytes"
@@ -47,7 +48,7 @@ package struct MatmulTileLaunch<Tiles: MatmulTiles>: MatmulLaunch {
   package var splits: Int { split.splits }
   package var workspaceByteCount: Int { split.partsByteCount }
 
-  package func takes(_ operands: MatmulOperands) -> Bool { true }
+  package func takes(_ operands: MatmulOperands) -> Bool { Tiles.takes(operands) }
 
   package func enqueue(_ operands: MatmulOperands) throws -> [Event] {
     try kernels.enqueue(operands, of: problem, split: split, groupItems: tiles.groupItems, on: context)

@@ -1,4 +1,4 @@
-import TileCLReference
+package import TileCLReference
 package import TileCLRuntime
 
 /// How a kernel of the matrix product cuts C; its file describes each number.
@@ -20,6 +20,17 @@ package protocol MatmulTiles: KernelSizes, Hashable, Sendable {
 
   /// The sizes that suit a device, the largest first, the last being for any device.
   static func rows(isWide: Bool, device: Device) -> [Self]
+
+  /// Why the kernel does not take a problem; nil if it does.
+  static func objection(_ problem: MatmulDescriptor) -> String?
+
+  /// Whether the kernel takes tensors of such strides and addresses.
+  static func takes(_ operands: MatmulOperands) -> Bool
+}
+
+extension MatmulTiles {
+  package static func objection(_ problem: MatmulDescriptor) -> String? { nil }
+  package static func takes(_ operands: MatmulOperands) -> Bool { true }
 }
 
 extension MatmulTiles {
