@@ -113,7 +113,8 @@ static inline float take_logits(row_t *row, const float logits[SUMS], const int 
   const float reference = reference_of(higher);
   // A new maximum grows rare as tiles go by; the factor for an old one is exactly 1.
   if (higher > row->maximum) {
-    row->sum = row->maximum == -INFINITY ? 0.0f : row->sum * fast_exp2((reference_of(row->maximum) - reference) * LOG2_E);
+    const float factor = fast_exp2((reference_of(row->maximum) - reference) * LOG2_E);
+    row->sum = row->maximum == -INFINITY ? 0.0f : row->sum * factor;
     row->maximum = higher;
 #if ARGMAX
 #pragma unroll

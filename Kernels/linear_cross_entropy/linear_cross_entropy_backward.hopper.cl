@@ -7,15 +7,15 @@
 //   dE[n, :] = scale / f sum_v x[n, v] C[v, :]      dC[v, :] = scale / f sum_n x[n, v] E[n, :] - smoothing
 //   db[v]    = scale / f sum_n x[n, v]
 //
-// A, R, S and LSE are planes of the coefficients that linear_cross_entropy_gradient_steps.cl makes. f is a power of 2 that
-// takes the largest |A| + |R| near 2^14, so that fp16 holds what matters of x.
+// A, R, S and LSE are planes of the coefficients that linear_cross_entropy_gradient_steps.cl makes. f is a power of 2
+// that takes the largest |A| + |R| near 2^14, so that fp16 holds what matters of x.
 //
 // The host takes as many columns at a time, a *wave*, as have room for their x, [N][wave], and runs, in this order,
 //
 //   PART_TILES       computes x and notes which cells, OWN_ROWS tokens by TILE_COLUMNS classes, hold some |g| that is
 //                    not below its token's threshold: those are live. Tiles without a flag, none of whose cells can be,
-//                    are not computed, but zero; ..._queues has the numbers of the others. Where the forward pass has kept the logits, x is made of those, to
-//                    the same bits (..._stored_gradients).
+//                    are not computed, but zero; ..._queues has the numbers of the others. Where the forward pass has
+//                    kept the logits, ..._stored_gradients makes x of those, to the same bits.
 //   ..._lists        lists for each tile of rows of a product which blocks of its depth are live;
 //   PART_CLASSIFIER  dC of the wave's classes: rows are classes, the depth is tokens, by blocks of cells;
 //   PART_EMBEDDINGS  adds to sums[n][d] what the wave gives: rows are tokens, the depth is classes.
@@ -103,8 +103,8 @@ static inline ulong flag_of(const item_t *item, const int first_column, const in
   return (first_column + (ulong)item->column) / TILE_COLUMNS * token_tiles + item->row / TILE_ROWS;
 }
 
-// queues[wave][0]: how many tiles of the wave have a flag, queues[wave][1 ...]: the numbers of their items. A work-group
-// of LIST_ITEMS makes a queue.
+// queues[wave][0]: how many tiles of the wave have a flag, queues[wave][1 ...]: the numbers of their items. A
+// work-group of LIST_ITEMS makes a queue.
 __kernel __attribute__((reqd_work_group_size(LIST_ITEMS, 1, 1)))
 void tilecl_linear_cross_entropy_gradient_queues(
     __global const uint *flags, const int tokens, const int vocabulary, const int wave, const int raster_rows,
@@ -394,7 +394,8 @@ void tilecl_linear_cross_entropy_gradient_tiles_hopper(
     __global const uchar *maps, __global const int *targets, const int tokens, const int hidden_size,
     const int first_column, const int columns, const int raster_rows, const float scale,
     __global const uint *flags, __global const int *queues, const ulong queue_offset,
-    __global const float *coefficients, __global const float *factors, const int live_stride, __global int *live BIAS_PARAMETERS SOFTCAP_PARAMETER)
+    __global const float *coefficients, __global const float *factors, const int live_stride,
+    __global int *live BIAS_PARAMETERS SOFTCAP_PARAMETER)
 {
   GROUPS_AT_ONCE(1);
   __local uchar memory[LOCAL_BYTES] __attribute__((aligned(1024)));

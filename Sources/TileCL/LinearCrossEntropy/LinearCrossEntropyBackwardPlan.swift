@@ -103,9 +103,9 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
   ///     4 t u + 4 V          an audit
   ///     4                    class weights
   ///
-  /// where what is frozen takes nothing. The kernels of matrix units have cells of c = 64 or 128 tokens and r = 128, 192
-  /// or 256 classes, t and u of them, waves of w classes, as many as ⌊budget / 2 N⌋ allows and leave least of the device
-  /// idle, and tiles of m rows for products:
+  /// where what is frozen takes nothing. The kernels of matrix units have cells of c = 64 or 128 tokens and r = 128,
+  /// 192 or 256 classes, t and u of them, waves of w classes, as many as ⌊budget / 2 N⌋ allows and leave least of the
+  /// device idle, and tiles of m rows for products:
   ///
   ///     2 N w                gradients of logits of a wave
   ///     40 N + 4 t u + 8     coefficients and targets of tokens, and which cells are live
@@ -192,8 +192,8 @@ extension Engine {
   ///     leaves out are not computed.
   ///   - filter: What may be left out; the reference backend leaves out nothing.
   ///   - parameters: Of what to give gradients; what is left out is frozen.
-  ///   - tileBudget: The bytes of gradients of logits that are held at a time, 64 MiB if nil (80 for matrix units). One tile of classes is
-  ///     held whatever it takes, and with as many bytes as all of them have, there is one wave.
+  ///   - tileBudget: The bytes of gradients of logits that are held at a time, 64 MiB if nil, 80 MiB on matrix units.
+  ///     One tile of classes is held whatever it takes, and with as many bytes as all of them have, there is one wave.
   ///   - audits: Whether to report what the filter left out, for which all tiles are computed, and the call waits for
   ///     the device; nil from the reference backend.
   /// - Throws: ``TileCLError/Code/invalidArgument`` for a threshold or budget that is none, and as

@@ -1,8 +1,8 @@
 import TileCL
 
 extension LinearCrossEntropyCases {
-  /// Gradients of 16-bit problems whose rows are whole copies of 16 bytes, which matrix units take: tiles that are full,
-  /// cut off and dead, more than one wave, and every option that their kernels know.
+  /// Gradients of 16-bit problems whose rows are whole copies of 16 bytes, which matrix units take: tiles that are
+  /// full, cut off and dead, more than one wave, and every option that their kernels know.
   static let alignedGradientCases: [ConformanceCase] = alignedOptions.flatMap { name, change in
     [DType.bfloat16, .float16].map { dtype in
       var problem = LinearCrossEntropyProblem(tokens: 300, hiddenSize: 72, vocabulary: 800, reduction: .mean)
