@@ -125,6 +125,7 @@ struct LinearCrossEntropyBackwardTests {
       _ = try engine.makeBackwardPlan(trial.descriptor, filter: GradientFilter(threshold: -1))
     }
     try expect("tileBudget") { _ = try engine.makeBackwardPlan(trial.descriptor, tileBudget: -1) }
+    try expect("logitBudget") { _ = try engine.makePlan(trial.descriptor, logitBudget: -1) }
     let other = try LinearCrossEntropyDescriptor(tokens: 4, hiddenSize: 2, vocabulary: 5)
     try expect("embeddings") { _ = try engine.makeBackwardPlan(other).run(trial.inputs, forward: forward) }
   }

@@ -76,6 +76,18 @@ struct LinearCrossEntropyHopperTests {
     }
   }
 
+  @Test("Logits are kept of as many classes as the budget has room for: whole units, or all")
+  func keptLogits() throws {
+    let problem = try Self.problem(100, 64, 5000)
+    for (budget, classes) in [
+      (0, 0), (400 * 767, 0), (400 * 1535, 768), (400 * 5055, 4608), (400 * 5056, 5056), (.max, 5056),
+    ] {
+      #expect(LinearCrossEntropyKeptLogits.classes(problem, budget: budget, tile: 768) == classes)
+    }
+    for tiles in LinearCrossEntropyHopperGradientTiles.tunings { #expect(768 % tiles.waveUnit == 0, "\(tiles.name)") }
+    #expect(LinearCrossEntropyHopperTiles.tunings.allSatisfy { $0.keptUnit == 768 })
+  }
+
   @Test("Tiles fit local memory, have names of their own, and leave registers for options")
   func tiles() throws {
     for tiles in LinearCrossEntropyHopperTiles.tunings {
