@@ -61,6 +61,9 @@ static const unsigned char attention_attention_decode_ampere[] = {
 static const unsigned char ampere_instructions[] = {
 #embed "ampere/instructions.ampere.clh"
 };
+static const unsigned char ampere_products[] = {
+#embed "ampere/products.ampere.clh"
+};
 static const unsigned char attention_attention_hopper[] = {
 #embed "attention/attention.hopper.cl"
 };
@@ -88,8 +91,8 @@ static const unsigned char attention_tiles_hopper[] = {
 static const unsigned char hopper_instructions[] = {
 #embed "hopper/instructions.hopper.clh"
 };
-static const unsigned char hopper_tanh[] = {
-#embed "hopper/tanh.hopper.clh"
+static const unsigned char nvidia_tanh[] = {
+#embed "nvidia/tanh.nvidia.clh"
 };
 static const unsigned char hopper_products[] = {
 #embed "hopper/products.hopper.clh"
@@ -127,8 +130,14 @@ static const unsigned char linear_cross_entropy_gradient_steps[] = {
 static const unsigned char cross_entropy_hopper[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.hopper.cl"
 };
-static const unsigned char cross_entropy_logits_hopper[] = {
-#embed "linear_cross_entropy/logits.hopper.clh"
+static const unsigned char cross_entropy_ampere[] = {
+#embed "linear_cross_entropy/linear_cross_entropy.ampere.cl"
+};
+static const unsigned char cross_entropy_logits_nvidia[] = {
+#embed "linear_cross_entropy/logits.nvidia.clh"
+};
+static const unsigned char cross_entropy_statistics_nvidia[] = {
+#embed "linear_cross_entropy/statistics.nvidia.clh"
 };
 static const unsigned char cross_entropy_backward_hopper[] = {
 #embed "linear_cross_entropy/linear_cross_entropy_backward.hopper.cl"
@@ -244,6 +253,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/attention.ampere.cl", attention_attention_ampere),
     FILE_ENTRY("attention/attention_decode.ampere.cl", attention_attention_decode_ampere),
     FILE_ENTRY("ampere/instructions.ampere.clh", ampere_instructions),
+    FILE_ENTRY("ampere/products.ampere.clh", ampere_products),
     FILE_ENTRY("attention/attention.hopper.cl", attention_attention_hopper),
     FILE_ENTRY("attention/attention_backward.hopper.cl", attention_attention_backward_hopper),
     FILE_ENTRY("attention/gradient_maps.hopper.clh", attention_gradient_maps_hopper),
@@ -253,7 +263,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/scores.hopper.clh", attention_scores_hopper),
     FILE_ENTRY("attention/tiles.hopper.clh", attention_tiles_hopper),
     FILE_ENTRY("hopper/instructions.hopper.clh", hopper_instructions),
-    FILE_ENTRY("hopper/tanh.hopper.clh", hopper_tanh),
+    FILE_ENTRY("nvidia/tanh.nvidia.clh", nvidia_tanh),
     FILE_ENTRY("hopper/products.hopper.clh", hopper_products),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
@@ -266,7 +276,9 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.cl", linear_cross_entropy_backward),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
-    FILE_ENTRY("linear_cross_entropy/logits.hopper.clh", cross_entropy_logits_hopper),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.ampere.cl", cross_entropy_ampere),
+    FILE_ENTRY("linear_cross_entropy/logits.nvidia.clh", cross_entropy_logits_nvidia),
+    FILE_ENTRY("linear_cross_entropy/statistics.nvidia.clh", cross_entropy_statistics_nvidia),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.hopper.cl", cross_entropy_backward_hopper),
     FILE_ENTRY("linear_distillation/common.clh", linear_distillation_common),
     FILE_ENTRY("linear_distillation/linear_distillation.cl", linear_distillation_linear_distillation),

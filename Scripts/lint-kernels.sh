@@ -18,7 +18,9 @@ failures=0
 while IFS= read -r file; do
   target=()
   case ${file##*/} in
-    *.nvidia.cl | *.ampere.cl | *.ampere.clh | *.hopper.cl | *.hopper.clh) target=(-target nvptx64-unknown-unknown) ;;
+    *.nvidia.cl | *.nvidia.clh | *.ampere.cl | *.ampere.clh | *.hopper.cl | *.hopper.clh)
+      target=(-target nvptx64-unknown-unknown)
+      ;;
     *.avx512.cl | *.avx512.clh) target=(-target x86_64-unknown-linux -march=skylake-avx512) ;;
     *.amx.cl | *.amx.clh) target=(-target x86_64-unknown-linux -march=sapphirerapids) ;;
     *.vector.cl) ;;

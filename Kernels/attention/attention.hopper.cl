@@ -33,7 +33,7 @@
 // Needs: scores.clh
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: tiles.hopper.clh
-// Needs: ../hopper/tanh.hopper.clh
+// Needs: ../nvidia/tanh.nvidia.clh
 // Needs: scores.hopper.clh
 // Needs: maps.hopper.clh
 // Needs: copies.hopper.clh

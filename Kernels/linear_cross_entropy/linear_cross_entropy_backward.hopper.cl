@@ -39,9 +39,9 @@
 // TILE_COLUMNS of the first part and of TILE_ROWS of the second, but for the last one; x has rows of so many columns.
 //
 // Needs: ../hopper/instructions.hopper.clh
-// Needs: ../hopper/tanh.hopper.clh
+// Needs: ../nvidia/tanh.nvidia.clh
 // Needs: ../hopper/products.hopper.clh
-// Needs: logits.hopper.clh
+// Needs: logits.nvidia.clh
 // Check: -D PART=0 -D QUEUED=1 -D STAGES=3 -D STAGING_BYTES=32768 -D HAS_BIAS=1 -D SOFTCAP=1 -D DENSE=1
 // Check: -D PART=0 -D QUEUED=1 -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=3 -D STAGING_BYTES=32768
 // Check: -D PART=1 -D A_TRANSPOSED=1 -D B_TRANSPOSED=1 -D LISTED=1 -D STAGES=3 -D STAGING_BYTES=32768 -D SMOOTHING=1

@@ -104,7 +104,7 @@ public enum KernelTable {
       operation: .attention, name: "hopper",
       headers: [
         "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "hopper/instructions.hopper.clh",
-        "hopper/tanh.hopper.clh", "attention/tiles.hopper.clh", "attention/scores.hopper.clh",
+        "nvidia/tanh.nvidia.clh", "attention/tiles.hopper.clh", "attention/scores.hopper.clh",
         "attention/maps.hopper.clh", "attention/copies.hopper.clh",
       ], file: "attention/attention.hopper.cl", requirement: .wgmma, scope: AttentionHopperDescriptor.scope,
       tunings: AttentionHopperDescriptor.tunings.map(\.name)),
@@ -178,11 +178,21 @@ public enum KernelTable {
     KernelVariant(
       operation: .linearCrossEntropy, name: "hopper",
       headers: [
-        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/tanh.hopper.clh",
-        "hopper/products.hopper.clh", "linear_cross_entropy/logits.hopper.clh",
+        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "nvidia/tanh.nvidia.clh",
+        "hopper/products.hopper.clh", "linear_cross_entropy/logits.nvidia.clh",
+        "linear_cross_entropy/statistics.nvidia.clh",
       ], file: LinearCrossEntropyHopperPartials.file, requirement: .wgmma,
       scope: LinearCrossEntropyHopperPartials.scope,
       tunings: LinearCrossEntropyHopperTiles.tunings.map(\.name)),
+    KernelVariant(
+      operation: .linearCrossEntropy, name: "ampere",
+      headers: [
+        "linear_cross_entropy/common.clh", "ampere/instructions.ampere.clh", "ampere/products.ampere.clh",
+        "nvidia/tanh.nvidia.clh", "linear_cross_entropy/logits.nvidia.clh",
+        "linear_cross_entropy/statistics.nvidia.clh",
+      ], file: LinearCrossEntropyAmperePartials.file, requirement: .mma,
+      scope: LinearCrossEntropyAmperePartials.scope,
+      tunings: LinearCrossEntropyAmpereTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .linearCrossEntropy, name: "avx512",
       headers: [
@@ -195,8 +205,8 @@ public enum KernelTable {
     KernelVariant(
       operation: .linearCrossEntropy, part: .backward, name: "hopper",
       headers: [
-        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "hopper/tanh.hopper.clh",
-        "hopper/products.hopper.clh", "linear_cross_entropy/logits.hopper.clh",
+        "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "nvidia/tanh.nvidia.clh",
+        "hopper/products.hopper.clh", "linear_cross_entropy/logits.nvidia.clh",
       ], file: LinearCrossEntropyHopperBackward.file, requirement: .wgmma,
       scope: LinearCrossEntropyHopperBackward.scope,
       tunings: LinearCrossEntropyHopperGradientTiles.tunings.map(\.name)),
@@ -238,7 +248,8 @@ public enum KernelTable {
       ], file: "matmul/matmul.hopper.cl", requirement: .wgmma, scope: MatmulHopperLaunch.scope,
       tunings: MatmulHopperTiles.tunings.map(\.name)),
     KernelVariant(
-      operation: .matmul, name: "ampere", headers: matmulHeaders + ["ampere/instructions.ampere.clh"],
+      operation: .matmul, name: "ampere",
+      headers: matmulHeaders + ["ampere/instructions.ampere.clh", "ampere/products.ampere.clh"],
       file: "matmul/matmul.ampere.cl", requirement: .mma, scope: MatmulAmpereTiles.scope,
       tunings: MatmulAmpereTiles.tunings.map(\.name)),
     KernelVariant(

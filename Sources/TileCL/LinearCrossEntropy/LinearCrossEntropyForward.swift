@@ -36,11 +36,18 @@ struct LinearCrossEntropyForward: Sendable {
         problem, descriptor, variant: row ?? KernelTable.portable(.linearCrossEntropy, on: context), on: context)
     }
     let tuned = try KernelTable.firstTuned(.linearCrossEntropy, part: .forward, hasUserCode: false, on: context) {
-      (row) -> KernelTable.TunedKernel<LinearCrossEntropyHopperPartials>? in
-      guard row.file == LinearCrossEntropyHopperPartials.file else { return nil }
-      return KernelTable.TunedKernel(
-        objection: LinearCrossEntropyHopperPartials.objection(problem), suits: { true },
-        make: { try LinearCrossEntropyHopperPartials(problem, variant: row, logitBudget: logitBudget, on: context) })
+      (row) -> KernelTable.TunedKernel<any LinearCrossEntropyPartialsLaunch>? in
+      switch row.file {
+      case LinearCrossEntropyHopperPartials.file:
+        KernelTable.TunedKernel(
+          objection: LinearCrossEntropyHopperPartials.objection(problem), suits: { true },
+          make: { try LinearCrossEntropyHopperPartials(problem, variant: row, logitBudget: logitBudget, on: context) })
+      case LinearCrossEntropyAmperePartials.file:
+        KernelTable.TunedKernel(
+          objection: LinearCrossEntropyAmperePartials.objection(problem, on: context.device), suits: { true },
+          make: { try LinearCrossEntropyAmperePartials(problem, variant: row, on: context) })
+      default: nil
+      }
     }
     variant =
       try tuned?.row.name ?? KernelTable.candidates(.linearCrossEntropy, on: context)

@@ -5,7 +5,7 @@ import TileCLRuntime
 struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
   let problem: LinearCrossEntropyDescriptor
   private let tiles: LinearCrossEntropyHopperTiles
-  private let split: LinearCrossEntropyHopperSplit
+  private let split: LinearCrossEntropyMatrixSplit
   private let maps: Kernel
   private let partials: Kernel
   private let groups: Int
@@ -43,25 +43,13 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     let tiles = LinearCrossEntropyHopperTiles.choice(
       problem, computeUnits: units, forced: context.environment.tuning)
     self.tiles = tiles
-    split = LinearCrossEntropyHopperSplit(problem, tiles, computeUnits: units)
+    split = LinearCrossEntropyMatrixSplit(problem, tiles, computeUnits: units)
     groups = min(units, split.items)
     let keepsTiles = problem.outputs.contains(.gradientTiles)
     keptClasses =
       keepsTiles ? LinearCrossEntropyKeptLogits.classes(problem, budget: logitBudget, tile: tiles.keptUnit) : 0
-    let statistics = problem.statistics
-    var defines = tiles.defines
-    defines["STORAGE"] = problem.dtype.storageKey
-    defines["HAS_BIAS"] = problem.logits.hasBias ? 1 : 0
-    defines["SOFTCAP"] = problem.logits.softcap == nil ? 0 : 1
-    defines["SCALED"] = problem.logits.scale == 1 ? 0 : 1
-    defines["TILE_MAXIMA"] = keepsTiles ? 1 : 0
+    var defines = tiles.defines.merging(problem.matrixDefines) { own, _ in own }
     defines["KEEP_LOGITS"] = keptClasses > 0 ? 1 : 0
-    for (key, plane, statistic) in [
-      ("SMOOTHING", "PLANE_WEIGHTED", LinearCrossEntropyStatistic.weighted), ("ARGMAX", "PLANE_ARGMAX", .argmax),
-    ] {
-      defines[key] = statistics.contains(statistic) ? 1 : 0
-      defines[plane] = statistics.firstIndex(of: statistic) ?? 0
-    }
     let program = try context.program(variant.source(defines: defines))
     maps = try program.kernel(HopperMaps.kernelName)
     partials = try program.kernel("tilecl_linear_cross_entropy_partials_hopper")
@@ -90,5 +78,22 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     if problem.logits.softcap != nil { list.append(arguments.softcap) }
     try context.queue.launch(
       self.partials, global: [groups * tiles.groupItems], local: [tiles.groupItems], list)
+  }
+}
+
+extension LinearCrossEntropyDescriptor {
+  /// The compile keys of kernels for matrix units that make the statistics of logits, but those of tiles.
+  var matrixDefines: [String: Int] {
+    var defines = [
+      "STORAGE": dtype.storageKey, "HAS_BIAS": logits.hasBias ? 1 : 0, "SOFTCAP": logits.softcap == nil ? 0 : 1,
+      "SCALED": logits.scale == 1 ? 0 : 1, "TILE_MAXIMA": outputs.contains(.gradientTiles) ? 1 : 0,
+    ]
+    for (key, plane, statistic) in [
+      ("SMOOTHING", "PLANE_WEIGHTED", LinearCrossEntropyStatistic.weighted), ("ARGMAX", "PLANE_ARGMAX", .argmax),
+    ] {
+      defines[key] = statistics.contains(statistic) ? 1 : 0
+      defines[plane] = statistics.firstIndex(of: statistic) ?? 0
+    }
+    return defines
   }
 }

@@ -1,7 +1,7 @@
 import TileCLReference
 
 /// Tiles of `linear_cross_entropy/linear_cross_entropy.hopper.cl`: rows are tokens, columns are classes.
-struct LinearCrossEntropyHopperTiles: KernelSizes, Hashable, Sendable {
+struct LinearCrossEntropyHopperTiles: LinearCrossEntropyMatrixTiles, Hashable, Sendable {
   /// Blocks of 64 tokens for each of the two computing warpgroups.
   let rowBlocks: Int
   let columns: Int
@@ -11,6 +11,7 @@ struct LinearCrossEntropyHopperTiles: KernelSizes, Hashable, Sendable {
   let rate: Double
 
   private static let consumers = 2
+  var groupsPerUnit: Int { 1 }
 
   static let tunings = [
     LinearCrossEntropyHopperTiles(rowBlocks: 2, columns: 192, stages: 3, rate: 1),
@@ -48,8 +49,8 @@ struct LinearCrossEntropyHopperTiles: KernelSizes, Hashable, Sendable {
   ) -> LinearCrossEntropyHopperTiles {
     let fitting = tunings.filter { $0.fits(problem) }
     let usual = fitting.min {
-      LinearCrossEntropyHopperSplit(problem, $0, computeUnits: computeUnits).cost
-        < LinearCrossEntropyHopperSplit(problem, $1, computeUnits: computeUnits).cost
+      LinearCrossEntropyMatrixSplit(problem, $0, computeUnits: computeUnits).cost
+        < LinearCrossEntropyMatrixSplit(problem, $1, computeUnits: computeUnits).cost
     }
     return KernelTable.tuning(tunings, usual: usual ?? tunings[tunings.count - 1], forced: forced) {
       $0.fits(problem)

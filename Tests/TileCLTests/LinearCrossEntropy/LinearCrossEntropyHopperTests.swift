@@ -114,7 +114,7 @@ struct LinearCrossEntropyHopperTests {
     let problem = try Self.problem(tokens, 64, vocabulary)
     for tiles in LinearCrossEntropyHopperTiles.tunings {
       for units in [1, 16, 132] {
-        let split = LinearCrossEntropyHopperSplit(problem, tiles, computeUnits: units)
+        let split = LinearCrossEntropyMatrixSplit(problem, tiles, computeUnits: units)
         #expect(split.classesPerSplit % tiles.columns == 0)
         #expect(split.splits * split.classesPerSplit >= vocabulary)
         #expect((split.splits - 1) * split.classesPerSplit < vocabulary)
