@@ -12,6 +12,7 @@ tells what is absent and which versions there are. Embeddings, classifier and ta
 output.
 """
 
+import functools
 import importlib.metadata
 
 import clocks
@@ -92,11 +93,12 @@ def find_peers(specification, choice, device):
     chosen = choice.names(specification, names(specification, device))
     if not chosen:
         return []
-    problem = Problem(specification, device)
+    # Made by the first that runs: on a CPU that is each one in its own process, since threads do not survive a fork.
+    problem = functools.cache(lambda: Problem(specification, device))
     makers = {
-        "eager": problem.eager, "compiled": problem.compiled, "CCE": lambda: problem.cce("cce"),
-        "CCE exact": lambda: problem.cce("cce_exact"), "Liger": lambda: problem.liger(1),
-        "Liger x16": lambda: problem.liger(16)}
+        "eager": lambda: problem().eager(), "compiled": lambda: problem().compiled(),
+        "CCE": lambda: problem().cce("cce"), "CCE exact": lambda: problem().cce("cce_exact"),
+        "Liger": lambda: problem().liger(1), "Liger x16": lambda: problem().liger(16)}
     return [(name, makers[name]) for name in chosen]
 
 
