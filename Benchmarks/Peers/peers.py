@@ -183,7 +183,9 @@ def run(operation, arguments, clock, find_peers, about):
         if arguments.output:
             write(report, arguments.output)
     tool.close()
-    if not arguments.output:
+    if arguments.output:
+        write(report, arguments.output)
+    else:
         print(json.dumps(report, indent=1))
 
 

@@ -1,7 +1,7 @@
 // Linear cross-entropy, backward: gradients of logits tile by tile, and their products with classifier and embeddings.
 //
 //   g[n, v]  = p A[n] - p D[n] (log p + H[n]) - S[n] w[v] - Q[n] w[v] q[n, v]           p = exp(z - LSE)
-//   g[n, y]  = expm1(log p) A[n] + R[n]     for the class target y, without losing the digits of p - 1
+//   g[n, y]  = R[n]     for the class target y, whose p - 1 the forward pass knows without losing digits
 //   x[n, v]  = (1 - (z / softcap)^2) g[n, v]
 //   dC[v, :] = scale sum_n x[n, v] E[n, :]       dE[n, :] = scale sum_v x[n, v] C[v, :]       db[v] = scale sum_n x[n,
 //   v]
@@ -205,7 +205,7 @@ void tilecl_linear_cross_entropy_gradient_tiles(
 #if TARGETS == TARGETS_CLASSES
       const ivec_t hit = sought.vector == (ivec_t)(index);
       if (any(hit))
-        g = select(g, fma(expm1(log_p), of_p, at_target), hit);
+        g = select(g, at_target, hit);
 #endif
 #if ENTROPY
       // Where p is 0, so is the limit of p log p.

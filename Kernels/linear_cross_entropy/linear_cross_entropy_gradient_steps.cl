@@ -34,17 +34,18 @@
 
 // With d the gradient by the token's loss, times its weight, and T = sum_v w ((1 - a) q + a / V):
 //
-//   A = d (T + 2 zeta LSE) + dLSE - dlogp      R = A - d (1 - a) w + dlogp, of a class target, added up without these
+//   A = d (T + 2 zeta LSE) + dLSE - dlogp      R = A - d (1 - a) w + dlogp, of a class target, added up without these,
+//                                              plus (p - 1) A, its whole gradient, with log_probabilities
 //   S = d a / V      Q = d (1 - a)             threshold = epsilon max(|A|, |Q w| or |R - A|, |D|)
 //
 // Gradients that are null are 0, that of the loss 1.
 __kernel void tilecl_linear_cross_entropy_coefficients(
     uint tokens, __global const float *lse, __global const float *low, __global const float *masses,
     __global const float *entropies, __global const float *denominator, __global const float *weight_sum,
-    __global const int *targets, ulong target_offset, ulong target_stride, int ignore_index,
-    __global const float *token_weights, ulong token_weight_offset, ulong token_weight_stride, uint sequence_length,
-    int shift, uint whole_vocabulary, float smoothing, float z_weight, int reduction, float divisor,
-    __global const float *loss_gradient, ulong loss_offset, ulong loss_stride, float loss_factor,
+    __global const float *log_probabilities, __global const int *targets, ulong target_offset, ulong target_stride,
+    int ignore_index, __global const float *token_weights, ulong token_weight_offset, ulong token_weight_stride,
+    uint sequence_length, int shift, uint whole_vocabulary, float smoothing, float z_weight, int reduction,
+    float divisor, __global const float *loss_gradient, ulong loss_offset, ulong loss_stride, float loss_factor,
     __global const float *lse_gradient, ulong lse_offset, ulong lse_stride,
     __global const float *log_probability_gradient, ulong log_probability_offset, ulong log_probability_stride,
     __global const float *entropy_gradient, ulong entropy_offset, ulong entropy_stride, float epsilon,
@@ -84,7 +85,8 @@ __kernel void tilecl_linear_cross_entropy_coefficients(
   const float taken = of_target * mass - of_log_p;
   const float a = rest + taken;
   coefficients[COEFFICIENT_A * (size_t)tokens + n] = a;
-  coefficients[COEFFICIENT_R * (size_t)tokens + n] = rest;
+  coefficients[COEFFICIENT_R * (size_t)tokens + n] =
+      log_probabilities ? fma(expm1(log_probabilities[n]), a, rest) : rest;
   coefficients[COEFFICIENT_S * (size_t)tokens + n] = d * share;
   coefficients[COEFFICIENT_Q * (size_t)tokens + n] = of_target;
   coefficients[COEFFICIENT_D * (size_t)tokens + n] = of_entropy;

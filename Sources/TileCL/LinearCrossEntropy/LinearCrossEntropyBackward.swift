@@ -83,7 +83,7 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
 
   func run<Element: FloatingPointElement>(
     _ arguments: LinearCrossEntropyArguments, forward: LinearCrossEntropyOutput, upstream: LinearCrossEntropyUpstream,
-    low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
+    state: LinearCrossEntropyOutput.DeviceState
   ) throws -> LinearCrossEntropyGradients<Element> {
     let queue = context.queue
     // The forward pass has ordered classes by the same sums, to the same bits.
@@ -91,7 +91,7 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
     let tiles = forward.gradientTiles.flatMap { $0.tile == own && leavesOut ? $0 : nil }
     let order = try tiles?.order ?? order?.enqueue(arguments, on: context)
     let coefficients = try steps.coefficients(
-      arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator,
+      arguments, forward: forward, upstream: upstream, state: state, foldsTargets: true,
       epsilon: filter.threshold(for: problem.dtype))
     let targets = try steps.targets(arguments, coefficients: coefficients, order: order)
 

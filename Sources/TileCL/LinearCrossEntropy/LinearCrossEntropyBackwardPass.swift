@@ -13,6 +13,6 @@ protocol LinearCrossEntropyBackwardPass: Sendable {
 
   func run<Element: FloatingPointElement>(
     _ arguments: LinearCrossEntropyArguments, forward: LinearCrossEntropyOutput, upstream: LinearCrossEntropyUpstream,
-    low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
+    state: LinearCrossEntropyOutput.DeviceState
   ) throws -> LinearCrossEntropyGradients<Element>
 }

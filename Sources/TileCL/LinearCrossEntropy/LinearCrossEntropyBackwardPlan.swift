@@ -138,12 +138,11 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
     }
     guard descriptor.tokens > 0 else { return try zeros(LinearCrossEntropyAudit.nothing) }
     switch forward.state {
-    case .device(let low, let masses, let denominator):
+    case .device(let state):
       guard let context, let backward, let portable else { break }
       let arguments = try LinearCrossEntropyArguments(descriptor, inputs, on: context)
       let pass: any LinearCrossEntropyBackwardPass = try backward.takes(arguments) ? backward : portable.value()
-      return try pass.run(
-        arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator)
+      return try pass.run(arguments, forward: forward, upstream: upstream, state: state)
     case .reference(let rows):
       return try rounded(
         Reference.linearCrossEntropyGradients(

@@ -203,7 +203,8 @@ struct LinearCrossEntropyForward: Sendable {
     let low: Tensor<Float> = try engine.empty(shape: [tokens])
     let masses: Tensor<Float> = try engine.empty(shape: [tokens])
     let denominator: Tensor<Float> = try engine.empty(shape: [])
-    let logProbabilities = try numbers(outputs.contains(.logProbabilities), [tokens])
+    // The backward pass wants them too.
+    let logProbabilities = try numbers(problem.targets == .classes, [tokens])
     let entropy = try numbers(outputs.contains(.entropy), [tokens])
     let accuracy = try numbers(outputs.contains(.accuracy), [])
     let argmax: Tensor<Int32>? =
@@ -235,10 +236,12 @@ struct LinearCrossEntropyForward: Sendable {
     let best = try top?.enqueue(arguments, lse: lse, engine: engine)
     try requireValidTargets(status, entries: arguments.entries)
     return LinearCrossEntropyOutput(
-      loss: loss, lse: lse, logProbabilities: logProbabilities, entropy: entropy,
+      loss: loss, lse: lse, logProbabilities: outputs.contains(.logProbabilities) ? logProbabilities : nil,
+      entropy: entropy,
       argmax: outputs.contains(.argmax) ? argmax : nil, accuracy: accuracy, selectedLogits: selected,
       topLogProbabilities: best?.values, topClasses: best?.classes, gradientTiles: statistics.gradientTiles,
-      state: .device(low: low, masses: masses, denominator: denominator))
+      state: .device(
+        .init(low: low, masses: masses, denominator: denominator, logProbabilities: logProbabilities)))
   }
 
   /// Σ w over the whole vocabulary, for smoothing with class weights.

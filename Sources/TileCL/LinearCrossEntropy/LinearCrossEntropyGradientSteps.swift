@@ -38,9 +38,12 @@ struct LinearCrossEntropyGradientSteps: Sendable {
   }
 
   /// What the gradients of each token's logits are made of, [plane][N].
+  ///
+  /// - Parameter foldsTargets: Whether the gradient of a class target is found here, from what the forward pass knows
+  ///   of it: kernels whose logits are not its own to the last bits would take digits from that of a likely target.
   func coefficients(
     _ arguments: LinearCrossEntropyArguments, forward: LinearCrossEntropyOutput, upstream: LinearCrossEntropyUpstream,
-    low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>, epsilon: Float
+    state: LinearCrossEntropyOutput.DeviceState, foldsTargets: Bool, epsilon: Float
   ) throws -> Buffer {
     let coefficients = try context.makeBuffer(byteCount: 4 * Self.coefficientCount * problem.tokens)
     var weightSum = KernelArgument.noBuffer
@@ -54,8 +57,9 @@ struct LinearCrossEntropyGradientSteps: Sendable {
     func rows(_ tensor: Tensor<Float>?) throws -> [KernelArgument] {
       try tensor?.rowArguments ?? [.noBuffer, .element(0), .element(0)]
     }
-    var list = [arguments.tokens, try forward.lse.kernelArgument, try low.kernelArgument, try masses.kernelArgument]
-    list += [try forward.entropy?.kernelArgument ?? .noBuffer, try denominator.kernelArgument, weightSum]
+    var list = try [arguments.tokens] + [forward.lse, state.low, state.masses].map { try $0.kernelArgument }
+    list += [try forward.entropy?.kernelArgument ?? .noBuffer, try state.denominator.kernelArgument, weightSum]
+    list.append(try foldsTargets ? state.logProbabilities?.kernelArgument ?? .noBuffer : .noBuffer)
     list += arguments.targets + [arguments.ignoreIndex] + arguments.tokenWeights + arguments.sequences
     list += [
       arguments.wholeVocabulary, .float(problem.loss.labelSmoothing), .float(problem.loss.zLossWeight),

@@ -187,10 +187,10 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
 
   func run<Element: FloatingPointElement>(
     _ arguments: LinearCrossEntropyArguments, forward: LinearCrossEntropyOutput, upstream: LinearCrossEntropyUpstream,
-    low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
+    state: LinearCrossEntropyOutput.DeviceState
   ) throws -> LinearCrossEntropyGradients<Element> {
     let run = try prepare(
-      arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator)
+      arguments, forward: forward, upstream: upstream, state: state)
     let waves: (classifier: Tensor<Element>?, bias: Tensor<Element>?, sums: Buffer?) = try enqueueWaves(run)
     // What waves used is free by now.
     var embeddings: Tensor<Element>?
@@ -267,11 +267,11 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
 
   private func prepare(
     _ arguments: LinearCrossEntropyArguments, forward: LinearCrossEntropyOutput, upstream: LinearCrossEntropyUpstream,
-    low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>
+    state: LinearCrossEntropyOutput.DeviceState
   ) throws -> Run {
     let queue = context.queue
     let coefficients = try steps.coefficients(
-      arguments, forward: forward, upstream: upstream, low: low, masses: masses, denominator: denominator,
+      arguments, forward: forward, upstream: upstream, state: state, foldsTargets: false,
       epsilon: filter.threshold(for: problem.dtype))
     let targets = try steps.targets(arguments, coefficients: coefficients, order: nil).classes
     let factors = try context.makeBuffer(byteCount: 8)

@@ -30,8 +30,18 @@ public struct LinearCrossEntropyOutput: Sendable {
 
   /// What follows from the statistics of tokens and is not a result.
   package enum State: Sendable {
-    /// The rest that rounding took from each LSE, [N]; Σ w q of each token's targets, [N]; what a mean divides by.
-    case device(low: Tensor<Float>, masses: Tensor<Float>, denominator: Tensor<Float>)
+    case device(DeviceState)
     case reference([LinearCrossEntropyRow])
+  }
+
+  package struct DeviceState: Sendable {
+    /// The rest that rounding took from each LSE, [N].
+    let low: Tensor<Float>
+    /// Σ w q of each token's targets, [N].
+    let masses: Tensor<Float>
+    /// What a mean divides by.
+    let denominator: Tensor<Float>
+    /// The logarithm of the probability of each token's target, [N], for class targets.
+    let logProbabilities: Tensor<Float>?
   }
 }

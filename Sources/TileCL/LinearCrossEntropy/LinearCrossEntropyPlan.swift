@@ -53,11 +53,13 @@ public struct LinearCrossEntropyPlan: Sendable {
   /// It does not grow with N · V.
   public var workspaceByteCount: Int { forward?.workspaceByteCount ?? 0 }
 
-  /// The device memory that the output keeps for a backward pass beside what is asked for, in bytes: 8 N + 4 and, with
-  /// gradient tiles, 8 V + 2 N ⌈V / r⌉, r being the classes of a tile, or for kernels of matrix units 2 N ⌈V / r⌉ and
-  /// the logits that they may keep. 0 on the reference backend.
+  /// The device memory that the output keeps for a backward pass beside what is asked for, in bytes: 8 N + 4, 4 N more
+  /// for class targets whose log-probabilities are not asked for, and with gradient tiles 8 V + 2 N ⌈V / r⌉, r being
+  /// the classes of a tile, or for kernels of matrix units 2 N ⌈V / r⌉ and the logits that they may keep. 0 on the
+  /// reference backend.
   public var stateByteCount: Int {
-    forward.map { 8 * descriptor.tokens + 4 + $0.tilesByteCount } ?? 0
+    let keepsMore = descriptor.targets == .classes && !descriptor.outputs.contains(.logProbabilities)
+    return forward.map { (keepsMore ? 12 : 8) * descriptor.tokens + 4 + $0.tilesByteCount } ?? 0
   }
 
   /// Computes the loss, and whatever else the descriptor asks for.
