@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scratch=$(mktemp -d)
-trap 'jobs -p | xargs -r kill 2> /dev/null; rm -rf "$scratch"' EXIT
+trap '{ jobs -p | xargs -r kill; } 2> /dev/null || true; rm -rf "$scratch"' EXIT
 mkdir "$scratch/no-drivers"
 
 # A folder of its own: these builds keep internal symbols for the tests, so sharing .build would rebuild all each time.

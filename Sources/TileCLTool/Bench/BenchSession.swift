@@ -75,7 +75,7 @@ struct BenchSession<Problem: BenchProblem> {
       fflush(nil)
     }
     try send(BenchReport(roofs: limits))
-    while let name = readLine() {
+    while let name = nextLine() {
       guard let problem = problems.first(where: { $0.name == name }) else {
         try send(BenchReport.Failure(problem: name, error: "there is no such problem"))
         continue
@@ -86,5 +86,14 @@ struct BenchSession<Problem: BenchProblem> {
         try send(BenchReport.Failure(problem: name, error: "\(error)"))
       }
     }
+  }
+
+  /// The next line of the input; nil at its end.
+  ///
+  /// The runtime repeats a read that a signal has interrupted. At the end of the input it would take a number that some
+  /// call has left behind in `errno` for that, and never return.
+  private func nextLine() -> String? {
+    errno = 0
+    return readLine()
   }
 }
