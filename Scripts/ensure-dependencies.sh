@@ -22,10 +22,9 @@ esac
 has_header() { printf '#include <%s>\n' "$1" | "$clang" -E -x c - >/dev/null 2>&1; }
 # Not a pipe into grep -q: that may stop reading early, which makes ldconfig and with pipefail the whole pipe fail.
 has_library() { [[ $(PATH=$PATH:/usr/sbin:/sbin ldconfig -p) == *"$1"* ]]; }
-has_driver() {
-  [[ -n ${OCL_ICD_VENDORS:-}${OCL_ICD_FILENAMES:-}${OPENCL_VENDOR_PATH:-} ]] && return 0
-  compgen -G '/etc/OpenCL/vendors/*.icd' >/dev/null
-}
+# Whoever names drivers in the environment has chosen them, or that there be none.
+has_named_drivers() { [[ -n ${OCL_ICD_VENDORS:-}${OCL_ICD_FILENAMES:-}${OPENCL_VENDOR_PATH:-} ]]; }
+has_driver() { has_named_drivers || compgen -G '/etc/OpenCL/vendors/*.icd' >/dev/null; }
 
 if ! command -v swift >/dev/null; then
   echo "Swift is not on the PATH. Install Swift 6.3 or newer from https://www.swift.org/install and run this again." >&2
@@ -42,27 +41,39 @@ pkg-config --exists libpng 2>/dev/null || missing+=(libpng-dev)
 if [[ $group == sanitize ]]; then
   command -v oclgrind >/dev/null || missing+=(oclgrind)
 fi
-[[ ${#missing[@]} -gt 0 ]] || exit 0
 
-install=(apt-get install --yes --no-install-recommends "${missing[@]}")
-if ! command -v apt-get >/dev/null; then
-  echo "Missing: ${missing[*]} (Debian's names). This system has no apt-get; install their equivalents." >&2
-  exit 1
-fi
-if [[ $(id -u) -eq 0 ]]; then
-  as_root=(env DEBIAN_FRONTEND=noninteractive)
-elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-  as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
-else
-  echo "Missing: ${missing[*]}. Installing them needs root; run this and try again:" >&2
-  echo "  sudo apt-get update && sudo ${install[*]}" >&2
-  exit 1
-fi
+# install PACKAGE...
+install() {
+  local as_root command=(apt-get install --yes --no-install-recommends "$@")
+  if ! command -v apt-get >/dev/null; then
+    echo "Missing: $* (Debian's names). This system has no apt-get; install their equivalents." >&2
+    exit 1
+  fi
+  if [[ $(id -u) -eq 0 ]]; then
+    as_root=(env DEBIAN_FRONTEND=noninteractive)
+  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+    as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+  else
+    echo "Missing: $*. Installing them needs root; run this and try again:" >&2
+    echo "  sudo apt-get update && sudo ${command[*]}" >&2
+    exit 1
+  fi
+  echo "Installing $*"
+  # A machine's package lists may be absent or old; refreshing them takes long, so it is done only when needed.
+  if ! "${as_root[@]}" "${command[@]}"; then
+    echo "Refreshing the package lists"
+    "${as_root[@]}" apt-get update
+    "${as_root[@]}" "${command[@]}"
+  fi
+}
 
-echo "Installing ${missing[*]}"
-# A machine's package lists may be absent or old; refreshing them takes long, so it is done only when needed.
-if ! "${as_root[@]}" "${install[@]}"; then
-  echo "Refreshing the package lists"
-  "${as_root[@]}" apt-get update
-  "${as_root[@]}" "${install[@]}"
+if [[ ${#missing[@]} -gt 0 ]]; then install "${missing[@]}"; fi
+
+# A driver that is registered need not be there, or may be for a GPU that this machine lacks: images for GPU machines
+# bring NVIDIA's along, and a package that was removed leaves its registration.
+if ! has_named_drivers && ! Scripts/list-devices.sh >/dev/null 2>&1; then
+  install --reinstall --option Dpkg::Options::=--force-confmiss pocl-opencl-icd
+  if ! Scripts/list-devices.sh >/dev/null; then
+    echo "No OpenCL device, even with a driver for CPUs: the demo will use the reference, and the tests will fail." >&2
+  fi
 fi

@@ -15,6 +15,9 @@ scratch=$(mktemp -d)
 trap '{ jobs -p | xargs -r kill; } 2> /dev/null || true; rm -rf "$scratch"' EXIT
 mkdir "$scratch/no-drivers"
 
+# Before minutes are spent on building.
+Scripts/list-devices.sh
+
 # A folder of its own: these builds keep internal symbols for the tests, so sharing .build would rebuild all each time.
 options=(-c release -Xswiftc -enable-testing --scratch-path .build-tests)
 swift build --build-tests "${options[@]}"

@@ -20,7 +20,7 @@ import TileCLTestSupport
 
   @Test func openCLIsPresentWhereItIsRequired() {
     #expect(
-      !TestEngines.requiresOpenCL || TestEngines.hasOpenCL, "TILECL_REQUIRE_OPENCL=1, and there is no OpenCL device")
+      !TestEngines.requiresOpenCL || TestEngines.hasOpenCL, "TILECL_REQUIRE_OPENCL=1: \(TestEngines.absence)")
   }
 
   @Test func statusNamesAndHints() {

@@ -4,11 +4,21 @@ public import TileCL
 
 /// The engines that tests run on.
 public enum TestEngines {
+  private static let chosen = Result { try Engine() }
+
   /// The OpenCL engine that this machine's settings choose; nil where there is none.
   public static let openCL: Engine? = {
-    guard let engine = try? Engine(), engine.context != nil else { return nil }
+    guard let engine = try? chosen.get(), engine.context != nil else { return nil }
     return engine
   }()
+
+  /// Why ``openCL`` is nil.
+  public static var absence: String {
+    switch chosen {
+    case .success(let engine): engine.reason
+    case .failure(let error): "\(error)"
+    }
+  }
 
   /// Whether tests of kernels can run; a test of its own fails where they must and cannot.
   public static var hasOpenCL: Bool { openCL != nil }

@@ -45,7 +45,7 @@ struct OpenCLGoldenTests {
   private let check: GoldenCheck
 
   init() throws {
-    let engine = try #require(TestEngines.openCL, "TILECL_REQUIRE_OPENCL=1, and there is no OpenCL device")
+    let engine = try #require(TestEngines.openCL, "TILECL_REQUIRE_OPENCL=1: \(TestEngines.absence)")
     check = GoldenCheck(engine: engine)
   }
 
