@@ -15,7 +15,8 @@
 //
 //   tilecl_linear_cross_entropy_gradient_tiles        groups (token tiles, column tiles of the wave)
 //       computes x where live is not 0, clears the bits `filter` if every |x| is below the token's threshold, and
-//       writes tiles[wave tile][token tile][row][column], fp32, if a product wants it.
+//       writes tiles[wave tile][token tile][row][column], fp32, if a product wants it. Products of the first
+//       kept_columns columns are read, from kept_products[column][n], where the forward pass has left them.
 //   tilecl_linear_cross_entropy_classifier_gradient   groups (blocks of D, column tiles of the wave)
 //       owns TILE_ROWS x TILE_COLUMNS elements of dC, sums over live token tiles in order and stores each once.
 //   tilecl_linear_cross_entropy_embedding_gradient    groups (blocks of D, ceil(token tiles / EMBEDDING_TILES))
@@ -109,7 +110,8 @@ void tilecl_linear_cross_entropy_gradient_tiles(
     __global const int *targets, __global const float *target_values, uint entries,
     __global const storage_t *probabilities, ulong probability_offset, ulong probability_stride, uint tokens,
     uint vocabulary, uint hidden_size, float scale, float softcap, __global const float *coefficients, uint first_tile,
-    uint filter, __global uint *live, __global float *tiles, __global float *bias_parts, __global float *audit)
+    uint filter, __global uint *live, __global float *tiles, __global float *bias_parts, __global float *audit,
+    __global const float *kept_products, uint kept_columns)
 {
   WIDE_VECTORS();
   MEMORY(GROUP_COLUMNS * TILE_ROWS);
@@ -130,14 +132,21 @@ void tilecl_linear_cross_entropy_gradient_tiles(
   const uint wanted = live[live_at];
   const bool is_wanted = wanted != 0;
 #endif
+  const bool is_kept = column < kept_columns;
   // Nothing to do is loops without a round, since all items reach every barrier.
   multiply_logits(sums, RIGHT_TILE, LEFT_TILE, embeddings, embedding_stride, classifier, first_token, tokens, column,
-                  vocabulary, is_wanted ? hidden_size : 0, false);
+                  vocabulary, is_wanted && !is_kept ? hidden_size : 0, false);
 
   const int token_count = (int)min((uint)TILE_COLUMNS, tokens - first_token);
   const int vectors = GROUP_ITEMS > 1 ? OWN_VECTORS : CEIL_DIV(token_count, VECTOR);
   const int tile_rows = is_wanted ? (int)min((uint)TILE_ROWS, vocabulary - column) : 0;
   const int rows = min(tile_rows - ROW_IN_TILE(0), OWN_ROWS);
+  for (int r = 0; r < (is_kept ? rows : 0); ++r)
+    for (int c = 0; c < vectors; ++c) {
+      const int place = COLUMN_IN_TILE(c);
+      sums[r * OWN_VECTORS + c] = read_coefficients(
+          kept_products + (size_t)(column + ROW_IN_TILE(r)) * tokens + first_token + place, token_count - place, 0.0f);
+    }
 #if !LOGITS
   ivec_t exceeds = 0;
 #if AUDIT

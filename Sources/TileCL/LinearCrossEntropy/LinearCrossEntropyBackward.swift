@@ -13,7 +13,9 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
   let steps: LinearCrossEntropyGradientSteps
   private let engine: Engine
   private let context: Context
-  private let order: LinearCrossEntropyOrder?
+  private let order: LinearCrossEntropyOrder
+  /// Whether something may be left out, as nothing may where smoothing under a softcap has a share in every gradient.
+  private let leavesOut: Bool
   /// Without and with gradients of the entropy, which cost a logarithm's share of work for each logit.
   private let plain: LinearCrossEntropyProducts
   private let ofEntropy: LinearCrossEntropyProducts?
@@ -29,14 +31,12 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
     self.engine = engine
     self.context = context
     self.descriptor = descriptor
-    let hasOrder = filter.mode != .exact && !(descriptor.hasSmoothing && descriptor.hasSoftcap)
+    leavesOut = filter.mode != .exact && !(descriptor.hasSmoothing && descriptor.hasSoftcap)
     steps = try LinearCrossEntropyGradientSteps(problem, descriptor, on: context)
-    order =
-      try hasOrder ? LinearCrossEntropyOrder(problem, context.steps(.order, descriptor.orderDefines)) : nil
+    order = try LinearCrossEntropyOrder(problem, context.steps(.order, descriptor.orderDefines))
     waves = LinearCrossEntropyWaves(problem, tile: descriptor.tile, budget: budget)
     func products(hasEntropy: Bool) throws -> LinearCrossEntropyProducts {
-      try LinearCrossEntropyProducts(
-        problem, descriptor, hasOrder: hasOrder, hasEntropy: hasEntropy, audits: audits, on: context)
+      try LinearCrossEntropyProducts(problem, descriptor, hasEntropy: hasEntropy, audits: audits, on: context)
     }
     plain = try products(hasEntropy: false)
     ofEntropy = try problem.outputs.contains(.entropy) ? products(hasEntropy: true) : nil
@@ -63,9 +63,7 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
     if wantsBias { bytes += 4 * waves.tokenTiles * waves.size * descriptor.tile.rows }
     if audits { bytes += 4 * tileCount + 4 * classes }
     if problem.loss.hasClassWeights { bytes += 4 }
-    if leavesOut {
-      bytes += LinearCrossEntropyOrder.byteCount(problem) + LinearCrossEntropyOrder.workspaceByteCount(problem)
-    }
+    bytes += LinearCrossEntropyOrder.byteCount(problem) + LinearCrossEntropyOrder.workspaceByteCount(problem)
     if descriptor.hasClosedSmoothing { bytes += steps.smoothingByteCount(wantsEmbeddings, wantsClassifier, wantsBias) }
     return bytes
   }
@@ -73,9 +71,6 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
   var wantsEmbeddings: Bool { parameters.contains(.embeddings) }
   var wantsClassifier: Bool { parameters.contains(.classifier) && problem.quantization == nil }
   var wantsBias: Bool { parameters.contains(.bias) && problem.logits.hasBias }
-
-  /// Whether nothing may be left out, as smoothing under a softcap has a share in every gradient.
-  private var leavesOut: Bool { order != nil }
 
   var tuning: String? { nil }
 
@@ -88,8 +83,9 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
     let queue = context.queue
     // The forward pass has ordered classes by the same sums, to the same bits.
     let own = LinearCrossEntropyKeptTile(classes: descriptor.tile.rows, isOrdered: true)
-    let tiles = forward.gradientTiles.flatMap { $0.tile == own && leavesOut ? $0 : nil }
-    let order = try tiles?.order ?? order?.enqueue(arguments, on: context)
+    let kept = forward.gradientTiles.flatMap { $0.tile == own ? $0 : nil }
+    let order = try kept?.order ?? order.enqueue(arguments, on: context)
+    let hasBounds = leavesOut && problem.targets != .probabilities
     let coefficients = try steps.coefficients(
       arguments, forward: forward, upstream: upstream, state: state, foldsTargets: true,
       epsilon: filter.threshold(for: problem.dtype))
@@ -99,7 +95,7 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
     let cleared: UInt32 = leavesOut ? (filter.filtersEmbeddings ? 1 : 0) | (filter.filtersClassifier ? 2 : 0) : 0
     let other: UInt32 = wantsBias || audits ? 4 : 0
     let live = try steps.live(
-      arguments, coefficients: coefficients, maxima: problem.targets == .probabilities ? nil : tiles?.maxima,
+      arguments, coefficients: coefficients, maxima: hasBounds ? kept?.maxima : nil,
       targets: targets.classes, order: order, tile: (classes: descriptor.tile.rows, tokens: descriptor.tile.columns),
       tokenTiles: waves.tokenTiles, classTiles: waves.classTiles,
       full: wanted | other, rest: wanted & ~cleared | other)
@@ -109,7 +105,8 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
       biasParts: try wantsBias
         ? .buffer(context.makeBuffer(byteCount: 4 * waves.tokenTiles * waves.size * descriptor.tile.rows)) : .noBuffer,
       audit: try audits
-        ? .buffer(context.makeBuffer(byteCount: 4 * waves.tokenTiles * waves.classTiles)) : .noBuffer)
+        ? .buffer(context.makeBuffer(byteCount: 4 * waves.tokenTiles * waves.classTiles)) : .noBuffer,
+      kept: kept?.logits)
 
     let embeddings: Tensor<Element>? = try wantsEmbeddings ? engine.empty(shape: problem.embeddingsShape) : nil
     let classifier: Tensor<Element>? = try wantsClassifier ? engine.empty(shape: problem.classifierShape) : nil

@@ -98,7 +98,7 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
   ///     4 N D                sums of dE
   ///     4 r t w              shares of the bias
   ///     8 k N                k top targets
-  ///     8 V + 4 ((⌈N / 256⌉ + 1) D + 2 V + 256 ⌈V / 1024⌉)    the order of classes, unless nothing is filtered
+  ///     8 V + 4 ((⌈N / 256⌉ + 1) D + 2 V + 256 ⌈V / 1024⌉)    the order of classes
   ///     4 N + 4 (⌈N / 256⌉ + ⌈V / 256⌉ + 2) D               sums for label smoothing without a softcap, 4 with a bias
   ///     4 t u + 4 V          an audit
   ///     4                    class weights

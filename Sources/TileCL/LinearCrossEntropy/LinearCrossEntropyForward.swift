@@ -33,7 +33,8 @@ struct LinearCrossEntropyForward: Sendable {
       let row = try KernelTable.candidates(.linearCrossEntropy, on: context)
         .first { $0.file == LinearCrossEntropyPartials.file }
       return try LinearCrossEntropyPartials(
-        problem, descriptor, variant: row ?? KernelTable.portable(.linearCrossEntropy, on: context), on: context)
+        problem, descriptor, variant: row ?? KernelTable.portable(.linearCrossEntropy, on: context),
+        logitBudget: logitBudget, on: context)
     }
     let tuned = try KernelTable.firstTuned(.linearCrossEntropy, part: .forward, hasUserCode: false, on: context) {
       (row) -> KernelTable.TunedKernel<any LinearCrossEntropyPartialsLaunch>? in

@@ -127,9 +127,9 @@ struct LinearCrossEntropyKernelDescriptor: Hashable, Sendable {
   var hasClosedSmoothing: Bool { hasSmoothing && !hasSoftcap }
 
   /// The definitions of `linear_cross_entropy_backward.cl`.
-  func backwardDefines(hasOrder: Bool, hasEntropy: Bool, audits: Bool) -> [String: Int] {
+  func backwardDefines(hasEntropy: Bool, audits: Bool) -> [String: Int] {
     common.merging(tile.defines) { $1 }.merging([
-      "HAS_ORDER": hasOrder ? 1 : 0, "ENTROPY": hasEntropy ? 1 : 0, "AUDIT": audits ? 1 : 0,
+      "HAS_ORDER": 1, "ENTROPY": hasEntropy ? 1 : 0, "AUDIT": audits ? 1 : 0,
       "DENSE": hasSmoothing && hasSoftcap ? 1 : 0, "SMOOTHING": hasClosedSmoothing ? 1 : 0,
     ]) { $1 }
   }

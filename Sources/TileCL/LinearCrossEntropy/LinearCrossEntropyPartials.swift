@@ -7,17 +7,22 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
   private let tile: LinearCrossEntropyTile
   private let split: VocabularySplit
   private let kernel: Kernel
+  let keptClasses: Int
 
   /// The file of its rows in the ``KernelTable``.
   static let file = "linear_cross_entropy/linear_cross_entropy.cl"
 
+  /// - Parameter logitBudget: The bytes of logits that may be kept, with tiles.
   init(
     _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor,
-    variant: KernelVariant, on context: Context
+    variant: KernelVariant, logitBudget: Int, on context: Context
   ) throws {
     self.problem = problem
     tile = descriptor.tile
     split = VocabularySplit(problem, tile: tile, computeUnits: context.device.capabilities.computeUnits)
+    keptClasses =
+      descriptor.keepsTiles
+      ? LinearCrossEntropyKeptLogits.classes(problem, budget: logitBudget, tile: tile.rows) : 0
     kernel = try context.program(variant.source(defines: descriptor.partialsDefines))
       .kernel("tilecl_linear_cross_entropy_partials")
   }
@@ -38,6 +43,7 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
     list += [
       arguments.tokens, arguments.vocabulary, arguments.hiddenSize, .count(split.classesPerSplit), arguments.scale,
       arguments.softcap, .buffer(partials), maxima.map { .buffer($0) } ?? .noBuffer,
+      logits.map { .buffer($0) } ?? .noBuffer, .count(logits == nil ? 0 : keptClasses),
     ]
     try context.queue.launch(
       kernel, global: [split.tokenTiles * tile.groupColumns, split.splits * tile.groupRows],

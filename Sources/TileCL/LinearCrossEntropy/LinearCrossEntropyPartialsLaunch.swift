@@ -22,7 +22,7 @@ protocol LinearCrossEntropyPartialsLaunch: Sendable {
   ///   - targets: The class of each token, or its row of probabilities; -1 for none.
   ///   - order: For a descriptor that keeps tiles, as `maxima`, if those are ordered.
   ///   - partials: [statistic][split][N].
-  ///   - logits: [N][keptClasses].
+  ///   - logits: ``LinearCrossEntropyKeptLogits/memory``.
   func enqueue(
     _ arguments: LinearCrossEntropyArguments, targets: Buffer, order: VocabularyOrder?, into partials: Buffer,
     maxima: Buffer?, logits: Buffer?, on context: Context

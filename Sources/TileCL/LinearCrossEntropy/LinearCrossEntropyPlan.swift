@@ -54,9 +54,9 @@ public struct LinearCrossEntropyPlan: Sendable {
   public var workspaceByteCount: Int { forward?.workspaceByteCount ?? 0 }
 
   /// The device memory that the output keeps for a backward pass beside what is asked for, in bytes: 8 N + 4, 4 N more
-  /// for class targets whose log-probabilities are not asked for, and with gradient tiles 8 V + 2 N ⌈V / r⌉, r being
-  /// the classes of a tile, or for kernels of matrix units 2 N ⌈V / r⌉ and the logits that they may keep. 0 on the
-  /// reference backend.
+  /// for class targets whose log-probabilities are not asked for, and with gradient tiles 2 N ⌈V / r⌉, r being the
+  /// classes of a tile, the logits that may be kept, and 8 V but for kernels of matrix units. 0 on the reference
+  /// backend.
   public var stateByteCount: Int {
     let keepsMore = descriptor.targets == .classes && !descriptor.outputs.contains(.logProbabilities)
     return forward.map { (keepsMore ? 12 : 8) * descriptor.tokens + 4 + $0.tilesByteCount } ?? 0
@@ -193,8 +193,7 @@ extension Engine {
   ///   - descriptor: The problem.
   ///   - logitBudget: The bytes of logits that a run may keep for the backward pass, if gradient tiles are asked for:
   ///     with as many as all of them take, 4 N V, V rounded up to a multiple of 64, none is computed anew, and with
-  ///     fewer those of some classes are. It changes no bit of the results. Only the kernels of matrix units have a use
-  ///     for them; others keep none.
+  ///     fewer those of some classes are. It changes no bit of the results. The kernels of NVIDIA Ampere keep none.
   /// - Throws: ``TileCLError/Code/programBuild`` with the compiler's log, ``TileCLError/Code/unsupported`` for a device
   ///   that no kernel of this operation can run on, ``TileCLError/Code/openCL`` when the driver fails.
   public func makePlan(

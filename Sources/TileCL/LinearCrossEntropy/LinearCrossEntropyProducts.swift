@@ -11,14 +11,14 @@ struct LinearCrossEntropyProducts: Sendable {
   private let embeddingKernel: Kernel
 
   init(
-    _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor, hasOrder: Bool,
-    hasEntropy: Bool, audits: Bool, on context: Context
+    _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor, hasEntropy: Bool,
+    audits: Bool, on context: Context
   ) throws {
     self.problem = problem
     tile = descriptor.tile
     let program = try context.program(
       LinearCrossEntropyBackward.row(on: context).source(
-        defines: descriptor.backwardDefines(hasOrder: hasOrder, hasEntropy: hasEntropy, audits: audits)))
+        defines: descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
     tilesKernel = try program.kernel("tilecl_linear_cross_entropy_gradient_tiles")
     classifierKernel = try program.kernel("tilecl_linear_cross_entropy_classifier_gradient")
     embeddingKernel = try program.kernel("tilecl_linear_cross_entropy_embedding_gradient")
@@ -26,7 +26,7 @@ struct LinearCrossEntropyProducts: Sendable {
 
   /// The memory in which waves meet.
   struct Workspace: Sendable {
-    let order: VocabularyOrder?
+    let order: VocabularyOrder
     let coefficients: Buffer
     /// Classes or rows of probabilities of tokens, or the columns of their top targets.
     let targets: Buffer
@@ -36,6 +36,7 @@ struct LinearCrossEntropyProducts: Sendable {
     let tiles: Buffer
     let biasParts: KernelArgument
     let audit: KernelArgument
+    let kept: LinearCrossEntropyKeptLogits?
   }
 
   private var local: [Int] { [tile.groupColumns, tile.groupRows] }
@@ -48,12 +49,13 @@ struct LinearCrossEntropyProducts: Sendable {
     _ workspace: Workspace, on queue: Queue
   ) throws {
     var list = arguments.embeddings + arguments.classifier
-    if let order = workspace.order { list.append(.buffer(order.classes)) }
+    list.append(.buffer(workspace.order.classes))
     list += arguments.bias + arguments.ownClassWeights
     list += [.buffer(workspace.targets), workspace.targetValues, .count(arguments.topEntries)]
     list += arguments.probabilities + [arguments.tokens, arguments.vocabulary, arguments.hiddenSize]
     list += [arguments.scale, arguments.softcap, .buffer(workspace.coefficients), .count(wave.lowerBound)]
     list += [.uint32(filter), .buffer(workspace.live), .buffer(workspace.tiles), workspace.biasParts, workspace.audit]
+    list += [workspace.kept.map { .buffer($0.memory) } ?? .noBuffer, .count(workspace.kept?.classes ?? 0)]
     try queue.launch(
       tilesKernel, global: [tokenTiles * tile.groupColumns, wave.count * tile.groupRows], local: local, list)
   }
@@ -63,8 +65,7 @@ struct LinearCrossEntropyProducts: Sendable {
     _ wave: Range<Int>, tokenTiles: Int, _ arguments: LinearCrossEntropyArguments, _ workspace: Workspace,
     smoothing: KernelArgument, into gradient: KernelArgument, on queue: Queue
   ) throws {
-    let order: KernelArgument = workspace.order.map { .buffer($0.classes) } ?? .noBuffer
-    var list = arguments.embeddings + [order] + arguments.ownClassWeights
+    var list = arguments.embeddings + [.buffer(workspace.order.classes)] + arguments.ownClassWeights
     list += [smoothing, arguments.tokens, arguments.vocabulary, arguments.hiddenSize, arguments.scale]
     list += [.count(wave.lowerBound), .count(tokenTiles), .buffer(workspace.live), .buffer(workspace.tiles), gradient]
     try queue.launch(
@@ -77,7 +78,7 @@ struct LinearCrossEntropyProducts: Sendable {
     into sums: Buffer, on queue: Queue
   ) throws {
     var list = arguments.classifier
-    if let order = workspace.order { list.append(.buffer(order.classes)) }
+    list.append(.buffer(workspace.order.classes))
     list += [arguments.tokens, arguments.vocabulary, arguments.hiddenSize, .count(wave.lowerBound)]
     list += [.count(wave.count), .count(tokenTiles), .buffer(workspace.live), .buffer(workspace.tiles), .buffer(sums)]
     try queue.launch(

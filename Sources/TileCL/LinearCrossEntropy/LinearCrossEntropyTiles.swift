@@ -22,7 +22,8 @@ struct LinearCrossEntropyKeptTile: Hashable, Sendable {
   let isOrdered: Bool
 }
 
-/// Logits of the first classes, [N][classes], fp32.
+/// Logits of the first classes, fp32: where tiles are ordered, the products of classes in their order, [classes][N];
+/// else logits, [N][classes].
 struct LinearCrossEntropyKeptLogits: Sendable {
   let memory: Buffer
   /// A multiple of 64, of which those beyond the vocabulary are there but not used.

@@ -43,7 +43,8 @@ struct LinearCrossEntropyTop: Sendable {
       list += [.noBuffer, .noBuffer, .count(0)] + none + [.element(0)]
       list += [
         arguments.tokens, arguments.vocabulary, arguments.hiddenSize, arguments.scale, arguments.softcap, .noBuffer,
-        .count(wave.lowerBound), .count(0), .noBuffer, .buffer(tiles), .noBuffer, .noBuffer,
+        .count(wave.lowerBound), .count(0), .noBuffer, .buffer(tiles), .noBuffer, .noBuffer, .noBuffer,
+        .count(0),
       ]
       try context.queue.launch(
         logits, global: [waves.tokenTiles * tile.groupColumns, wave.count * tile.groupRows],

@@ -19,16 +19,17 @@ struct LinearCrossEntropyBackwardTests {
   }
 
   @Test(
-    "Bits depend neither on waves nor on tiles of the forward pass", .enabled(if: TestEngines.hasOpenCL),
-    arguments: [LinearCrossEntropyTargets.classes, .top(count: 3)])
-  func invariance(targets: LinearCrossEntropyTargets) throws {
+    "Bits depend neither on waves nor on tiles and logits of the forward pass", .enabled(if: TestEngines.hasOpenCL),
+    arguments: [LinearCrossEntropyTargets.classes, .top(count: 3)],
+    [GradientFilter(threshold: 0.001), .exact])
+  func invariance(targets: LinearCrossEntropyTargets, filter: GradientFilter) throws {
     let engine = try #require(TestEngines.openCL)
     var bits: Set<[UInt32]> = []
-    for budget in [0, 300_000, nil] {
+    for (budget, logits) in [(0, 0), (300_000, 4 * 210 * 400), (nil, .max)] {
       let trial = try Trial(
         Problem(
           tokens: 210, hiddenSize: 40, vocabulary: 900, data: .zipf, logits: .init(hasBias: true), targets: targets,
-          outputs: .gradientTiles, filter: GradientFilter(threshold: 0.001), tileBudget: budget), on: engine)
+          outputs: .gradientTiles, filter: filter, tileBudget: budget, logitBudget: logits), on: engine)
       let forward = try trial.forward()
       let withoutTiles = LinearCrossEntropyOutput(
         loss: forward.loss, lse: forward.lse, logProbabilities: nil, entropy: nil, argmax: nil, accuracy: nil,
