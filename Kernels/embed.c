@@ -100,6 +100,9 @@ static const unsigned char hopper_products[] = {
 static const unsigned char x86_vectors[] = {
 #embed "x86/vectors.avx512.clh"
 };
+static const unsigned char x86_dot[] = {
+#embed "x86/dot.avx512bf16.clh"
+};
 static const unsigned char x86_tiles[] = {
 #embed "x86/tiles.amx.clh"
 };
@@ -226,6 +229,9 @@ static const unsigned char roof_wgmma[] = {
 static const unsigned char probe_zmm[] = {
 #embed "probe/zmm.avx512.cl"
 };
+static const unsigned char probe_dot[] = {
+#embed "probe/dot.avx512bf16.cl"
+};
 static const unsigned char probe_matrix[] = {
 #embed "probe/matrix.amx.cl"
 };
@@ -266,6 +272,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("nvidia/tanh.nvidia.clh", nvidia_tanh),
     FILE_ENTRY("hopper/products.hopper.clh", hopper_products),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
+    FILE_ENTRY("x86/dot.avx512bf16.clh", x86_dot),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
     FILE_ENTRY("linear_cross_entropy/common.clh", linear_cross_entropy_common),
     FILE_ENTRY("linear_cross_entropy/tiles.clh", linear_cross_entropy_tiles),
@@ -308,6 +315,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("roof/mma.ampere.cl", roof_mma),
     FILE_ENTRY("roof/wgmma.hopper.cl", roof_wgmma),
     FILE_ENTRY("probe/zmm.avx512.cl", probe_zmm),
+    FILE_ENTRY("probe/dot.avx512bf16.cl", probe_dot),
     FILE_ENTRY("probe/matrix.amx.cl", probe_matrix),
 };
 

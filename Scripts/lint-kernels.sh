@@ -6,8 +6,8 @@
 # A line "// Check: -D KEY=VALUE ..." in a file asks for one more compilation with those options.
 #
 # A name with a middle part is a kernel for one target alone and may hold that target's assembly:
-# NAME.nvidia.cl, NAME.ampere.cl and NAME.hopper.cl are checked as code for NVPTX, NAME.avx512.cl and NAME.amx.cl as
-# code for x86 with the vectors or the tiles of that name.
+# NAME.nvidia.cl, NAME.ampere.cl and NAME.hopper.cl are checked as code for NVPTX, NAME.avx512.cl,
+# NAME.avx512bf16.cl and NAME.amx.cl as code for x86 with the vectors, dot products or tiles of that name.
 # NAME.vector.cl holds no assembly: it is for CPUs alone because of how it is written.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -22,10 +22,11 @@ while IFS= read -r file; do
       target=(-target nvptx64-unknown-unknown)
       ;;
     *.avx512.cl | *.avx512.clh) target=(-target x86_64-unknown-linux -march=skylake-avx512) ;;
+    *.avx512bf16.cl | *.avx512bf16.clh) target=(-target x86_64-unknown-linux -march=cooperlake) ;;
     *.amx.cl | *.amx.clh) target=(-target x86_64-unknown-linux -march=sapphirerapids) ;;
     *.vector.cl) ;;
     *.*.cl)
-      echo "$file: unknown target in the name; known: nvidia, ampere, hopper, avx512, amx, vector" >&2
+      echo "$file: unknown target in the name; known: nvidia, ampere, hopper, avx512, avx512bf16, amx, vector" >&2
       failures=$((failures + 1))
       continue
       ;;

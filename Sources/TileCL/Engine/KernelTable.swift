@@ -15,6 +15,8 @@ public struct KernelVariant: Hashable, Sendable {
     case cpu
     /// An x86 CPU with vectors of 512 bits, as ``Probes/avx512`` finds them.
     case avx512
+    /// An x86 CPU with dot products of bf16 on such vectors, as ``Probes/avx512bf16`` finds them.
+    case avx512bf16
     /// An x86 CPU with matrix tiles besides, as ``Probes/amx`` finds them.
     case amx
 
@@ -25,6 +27,7 @@ public struct KernelVariant: Hashable, Sendable {
       case .wgmma: .wgmma
       case .mma: .mma
       case .avx512: .avx512
+      case .avx512bf16: .avx512bf16
       case .amx: .amx
       }
     }
@@ -358,6 +361,7 @@ public enum KernelTable {
       let isCPU = context.device.kind == .cpu
       return (isCPU, isCPU ? "one work-item for each tile suits a CPU" : "not a CPU")
     case .avx512: return verdict(row, "AVX-512", context.probes.avx512)
+    case .avx512bf16: return verdict(row, "AVX512_BF16", context.probes.avx512bf16)
     case .amx: return verdict(row, "AMX", context.probes.amx)
     }
   }

@@ -19,6 +19,7 @@ public struct Probes: Sendable {
     case wgmma
     case mma
     case avx512
+    case avx512bf16
     case amx
   }
 
@@ -31,6 +32,7 @@ public struct Probes: Sendable {
     case .wgmma: wgmma
     case .mma: mma
     case .avx512: avx512
+    case .avx512bf16: avx512bf16
     case .amx: amx
     }
   }
@@ -77,6 +79,17 @@ public struct Probes: Sendable {
       // A compiler for another instruction set may not survive the assembly.
       guard context.device.capabilities.x86Features.contains("avx512f") else { return absent("not among its flags") }
       return try runZMM() ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers")
+    }
+  }
+
+  /// Dot products of pairs of bf16 in x86 assembly, on a CPU with ``avx512`` whose flags name AVX512_BF16.
+  public var avx512bf16: Answer {
+    answer(.avx512bf16) {
+      guard avx512.isPresent else { return absent("no AVX-512") }
+      guard context.device.capabilities.x86Features.contains("avx512_bf16") else {
+        return absent("no avx512_bf16 among its flags")
+      }
+      return try runDot() ? present("a kernel gave right numbers") : absent("a kernel gave wrong numbers")
     }
   }
 
@@ -164,6 +177,22 @@ public struct Probes: Sendable {
     let kernel = try context.program(ProgramSource(files: ["probe/zmm.avx512.cl"])).kernel("tilecl_probe_zmm")
     let input = (0..<48).map { Float($0 * 7 % 16) - 5 }
     let expected = (0..<16).map { input[$0] * input[16 + $0] + input[32 + $0] }
+    return try run(kernel, inputs: [input], items: 1, outputCount: 16) == expected
+  }
+
+  private func runDot() throws -> Bool {
+    let source = ProgramSource(files: [
+      "common/storage.clh", "common/vectors.clh", "x86/dot.avx512bf16.clh", "probe/dot.avx512bf16.cl",
+    ])
+    let kernel = try context.program(source).kernel("tilecl_probe_dot")
+    let (a, b) = (Self.smallIntegers(32, seed: 32), Self.smallIntegers(2, seed: 2))
+    let c = (0..<16).map { Float($0 * 7 % 16) - 5 }
+    // The first of two is the lower half of a word.
+    func words(_ bits: [UInt16]) -> [UInt32] {
+      stride(from: 0, to: bits.count, by: 2).map { UInt32(bits[$0]) | UInt32(bits[$0 + 1]) << 16 }
+    }
+    let input = words(Self.bits(a)) + c.map(\.bitPattern) + words(Self.bits(b))
+    let expected = (0..<16).map { c[$0] + Float(a[2 * $0] * b[0] + a[2 * $0 + 1] * b[1]) }
     return try run(kernel, inputs: [input], items: 1, outputCount: 16) == expected
   }
 

@@ -124,6 +124,21 @@ import TileCLTestSupport
     #expect(try variant("avx512") == "vector")
   }
 
+  @Test(arguments: [Probes.Capability.avx512bf16, .amx])
+  func withoutAVX512ItsExtensionsAreAbsent(capability: Probes.Capability) throws {
+    let answer = try context("avx512").probes.answer(capability)
+    #expect(!answer.isPresent)
+    #expect(answer.reason == "no AVX-512")
+  }
+
+  private static let namesBF16 =
+    TestEngines.openCL?.context?.device.capabilities.x86Features.contains("avx512_bf16") == true
+
+  @Test(.enabled(if: hasAVX512 && namesBF16)) func dotProductsRunWhereTheFlagsNameThem() throws {
+    let answer = try context("").probes.avx512bf16
+    #expect(answer.isPresent, "\(answer.reason)")
+  }
+
   @Test func withoutAllOnlyKernelsThatNeedNoneAreLeft() throws {
     let none = Probes.Capability.allCases.map(\.rawValue).joined(separator: ",")
     let context = try context(none)

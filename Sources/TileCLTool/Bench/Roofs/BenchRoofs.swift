@@ -19,14 +19,14 @@ struct BenchRoofs: Encodable {
   /// The faster of the two.
   var memory: BenchRoof { copy.burst > read.burst ? copy : read }
 
-  /// The roof of the instructions that a variant's kernels multiply with; nil for AMX, of which none is measured.
+  /// The roof of the instructions that a variant's kernels multiply with; nil where none is measured.
   func matrix(for variant: String) -> BenchRoof? {
     let row = KernelTable.rows.first { $0.name == variant }
     let name: String? =
       switch row?.requirement {
       case .wgmma: "wgmma"
       case .mma: "mma"
-      case .amx: nil
+      case .avx512bf16, .amx: nil
       case .some(.none), .cpu, .avx512, nil: "fma"
       }
     return matrix.first { $0.name == name }
