@@ -134,7 +134,7 @@ void tilecl_linear_cross_entropy_partials(
 
   for (uint column = begin; column < end; column += TILE_ROWS) {
     multiply_logits(sums, RIGHT_TILE, LEFT_TILE, embeddings, embedding_stride, classifier, first_token, tokens, column,
-                    end, hidden_size, GROUP_ITEMS > 1 ? false : column > begin && hidden_size <= DEPTH);
+                    end, hidden_size, GROUP_ITEMS > 1 ? false : column > begin && hidden_size <= DEPTH * STEP);
     const int rows = min((int)(end - column) - ROW_IN_TILE(0), OWN_ROWS);
     for (int c = 0; c < vectors; ++c) {
       vec_t top = -INFINITY;

@@ -16,7 +16,9 @@
 //   tilecl_linear_cross_entropy_gradient_tiles        groups (token tiles, column tiles of the wave)
 //       computes x where live is not 0, clears the bits `filter` if every |x| is below the token's threshold, and
 //       writes tiles[wave tile][token tile][row][column], fp32, if a product wants it. Products of the first
-//       kept_columns columns are read, from kept_products[column][n], where the forward pass has left them.
+//       kept_columns columns are read, from kept_products[column][n], where the forward pass has left them. With PAIRED
+//       a tile is of bf16 and stands there twice, as each product takes its pairs: [row][column], and behind it pairs
+//       of rows, [row / 2][column].
 //   tilecl_linear_cross_entropy_classifier_gradient   groups (blocks of D, column tiles of the wave)
 //       owns TILE_ROWS x TILE_COLUMNS elements of dC, sums over live token tiles in order and stores each once.
 //   tilecl_linear_cross_entropy_embedding_gradient    groups (blocks of D, ceil(token tiles / EMBEDDING_TILES))
@@ -98,6 +100,21 @@ INLINE float lane_maximum(const vec_t x)
     top = lanes.lanes[i] <= top ? top : lanes.lanes[i];  // a NaN stays
   return top;
 }
+
+#if PAIRED
+// The bits of a float that bf16 has, rounded to nearest, ties to even; a NaN stays one.
+INLINE uvec_t round_to_upper(const vec_t x)
+{
+  const uvec_t bits = AS_UINTS(x);
+  const uvec_t rounded = bits + 0x7fffu + (bits >> 16 & 1u);
+  return select(rounded, bits | 0x400000u, isnan(x)) & 0xffff0000u;
+}
+
+INLINE void store_upper(const uvec_t bits, __global ushort *target)
+{
+  ((__global loose_ushorts_t *)target)->elements = PASTE(convert_ushort, VECTOR)(bits >> 16);
+}
+#endif
 
 // targets: the class of each token, or -1; rows of probabilities, or -1; with TARGETS_TOP the columns of the entries,
 // [n][entries], or -1, with target_values[n][entries] = -Q w q.
@@ -306,12 +323,32 @@ void tilecl_linear_cross_entropy_gradient_tiles(
     return;
 #endif
   __global float *tile = tiles + slot * (TILE_ROWS * TILE_COLUMNS);
+#if PAIRED && !LOGITS
+  for (int r = 0; r < rows; r += 2)
+    for (int c = 0; c < vectors; ++c) {
+      const int place = COLUMN_IN_TILE(c);
+      // What is behind the last token or class may meet a zero, which must not make a NaN of it.
+      const ivec_t is_token = LANES < (ivec_t)(token_count - place);
+      const uvec_t low = round_to_upper(select((vec_t)(0.0f), sums[r * OWN_VECTORS + c], is_token));
+      const uvec_t high = r + 1 < rows
+                              ? round_to_upper(select((vec_t)(0.0f), sums[(r + 1) * OWN_VECTORS + c], is_token))
+                              : (uvec_t)(0u);
+      store_upper(low, (__global ushort *)tile + r * TILE_COLUMNS + place);
+      store_upper(high, (__global ushort *)tile + (r + 1) * TILE_COLUMNS + place);
+      STORE(zip_steps(low, high), 0, tile + (TILE_ROWS + r) * (TILE_COLUMNS / 2) + place);
+    }
+#else
   for (int r = 0; r < rows; ++r)
     for (int c = 0; c < vectors; ++c)
       STORE(sums[r * OWN_VECTORS + c], 0, tile + ROW_IN_TILE(r) * TILE_COLUMNS + COLUMN_IN_TILE(c));
+#endif
 }
 
 #if !LOGITS
+
+// Where rows and steps of k of a tile stand as the left operand of dC and of dE.
+#define CLASSES_ROW_STEP (TILE_COLUMNS / STEP)
+#define TOKENS_TILE(tile) ((tile) + (PAIRED ? TILE_ROWS * TILE_COLUMNS / 2 : 0))
 
 // sums (+)= left right, where left[r][k] = tile[r * row_step + k * k_step], for `count` steps of k that the right tile
 // holds.
@@ -363,10 +400,10 @@ void tilecl_linear_cross_entropy_classifier_gradient(
     const int count = is_live ? (int)min((uint)TILE_COLUMNS, tokens - first_token) : 0;
     __global const float *tile =
         tiles + ((size_t)get_group_id(1) * token_tiles + token_tile) * (TILE_ROWS * TILE_COLUMNS);
-    for (int k = 0; k < count; k += DEPTH) {
-      const int depths = min(DEPTH, count - k);
+    for (int k = 0; k < count; k += DEPTH * STEP) {
+      const int depths = min(DEPTH * STEP, count - k);
       pack_right_rows(RIGHT_TILE, embeddings, embedding_stride, first_token + k, depths, block, hidden_size, ITEM);
-      multiply_tile(sums, RIGHT_TILE, LEFT_TILE, tile + k, TILE_COLUMNS, 1, rows, columns, depths);
+      multiply_tile(sums, RIGHT_TILE, LEFT_TILE, tile + k / STEP, CLASSES_ROW_STEP, 1, rows, columns, STEPS(depths));
     }
   }
 
@@ -415,8 +452,8 @@ void tilecl_linear_cross_entropy_embedding_gradient(
         wanted |= 1u << i;
     const uint column = (first_tile + t) * TILE_ROWS;
     const int count = wanted == 0 ? 0 : (int)min((uint)TILE_ROWS, vocabulary - column);
-    for (int k = 0; k < count; k += DEPTH) {
-      const int depths = min(DEPTH, count - k);
+    for (int k = 0; k < count; k += DEPTH * STEP) {
+      const int depths = min(DEPTH * STEP, count - k);
       pack_right_classes(RIGHT_TILE, classifier, column + k, depths, block, hidden_size, ITEM);
       for (uint i = 0; i < own_tiles; ++i) {
         sums_t *own = sums + i * OWN_ROWS * OWN_VECTORS;
@@ -436,7 +473,8 @@ void tilecl_linear_cross_entropy_embedding_gradient(
             tiles + ((size_t)t * token_tiles + first_token_tile + i) * (TILE_ROWS * TILE_COLUMNS);
         // A group of several items has one token tile, which is wanted if there is a round.
         if (EMBEDDING_TILES == 1 || wanted >> i & 1u)
-          multiply_tile(own, RIGHT_TILE, LEFT_TILE, tile + k * TILE_COLUMNS, 1, TILE_COLUMNS, rows, columns, depths);
+          multiply_tile(own, RIGHT_TILE, LEFT_TILE, TOKENS_TILE(tile) + k / STEP * TILE_COLUMNS, 1, TILE_COLUMNS, rows,
+                        columns, STEPS(depths));
       }
     }
   }

@@ -197,6 +197,13 @@ public enum KernelTable {
       scope: LinearCrossEntropyAmperePartials.scope,
       tunings: LinearCrossEntropyAmpereTiles.tunings.map(\.name)),
     KernelVariant(
+      operation: .linearCrossEntropy, name: "avx512bf16",
+      headers: [
+        "x86/vectors.avx512.clh", "linear_cross_entropy/common.clh", "x86/dot.avx512bf16.clh",
+        "linear_cross_entropy/tiles.clh",
+      ], file: "linear_cross_entropy/linear_cross_entropy.cl", requirement: .avx512bf16,
+      scope: LinearCrossEntropyRows.pairScope),
+    KernelVariant(
       operation: .linearCrossEntropy, name: "avx512",
       headers: [
         "x86/vectors.avx512.clh", "linear_cross_entropy/common.clh", "linear_cross_entropy/tiles.clh",
@@ -213,6 +220,13 @@ public enum KernelTable {
       ], file: LinearCrossEntropyHopperBackward.file, requirement: .wgmma,
       scope: LinearCrossEntropyHopperBackward.scope,
       tunings: LinearCrossEntropyHopperGradientTiles.tunings.map(\.name)),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .backward, name: "avx512bf16",
+      headers: [
+        "x86/vectors.avx512.clh", "linear_cross_entropy/common.clh", "x86/dot.avx512bf16.clh",
+        "linear_cross_entropy/tiles.clh",
+      ], file: "linear_cross_entropy/linear_cross_entropy_backward.cl", requirement: .avx512bf16,
+      scope: LinearCrossEntropyRows.pairScope),
     KernelVariant(
       operation: .linearCrossEntropy, part: .backward, name: "avx512",
       headers: [

@@ -45,10 +45,9 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
   /// The file of its rows in the ``KernelTable``.
   static let file = "linear_cross_entropy/linear_cross_entropy_backward.cl"
 
-  /// Its best row that the device can run.
-  static func row(on context: Context) throws -> KernelVariant {
-    try KernelTable.candidates(.linearCrossEntropy, part: .backward, on: context).first { $0.file == file }
-      ?? KernelTable.portable(.linearCrossEntropy, part: .backward, on: context)
+  /// Its best row that the device can run and that takes the problem.
+  static func row(for problem: LinearCrossEntropyDescriptor, on context: Context) throws -> KernelVariant {
+    try LinearCrossEntropyRows.row(.backward, file: file, for: problem, on: context)
   }
 
   /// The bytes that a run takes beside arguments and results.

@@ -26,7 +26,8 @@ public import TileCLReference
 ///
 /// Matrix units, on NVIDIA Hopper, take x rounded to the dtype, after a scaling by a power of 2. Their tiles are larger
 /// and leave classes in their order. Gradients below the threshold may then be kept beside larger ones, and since waves
-/// are added to dE one by one, its last bits follow from their size; equal runs give equal bits all the same.
+/// are added to dE one by one, its last bits follow from their size; equal runs give equal bits all the same. CPUs that
+/// multiply pairs of bf16 take x rounded to bf16, in the usual tiles and to the bits that those promise.
 ///
 /// Source: the filter and the order of the vocabulary are those of Wijmans et al., arXiv 2411.09009.
 public struct LinearCrossEntropyBackwardPlan: Sendable {
@@ -80,7 +81,9 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
     if let tuned {
       (variant, backward) = (tuned.row.name, tuned.launch)
     } else {
-      (variant, backward) = (try LinearCrossEntropyBackward.row(on: context).name, try portable.value())
+      (variant, backward) = (
+        try LinearCrossEntropyBackward.row(for: descriptor, on: context).name, try portable.value()
+      )
     }
   }
 

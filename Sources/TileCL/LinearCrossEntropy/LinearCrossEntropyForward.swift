@@ -29,12 +29,9 @@ struct LinearCrossEntropyForward: Sendable {
     self.problem = problem
     self.context = context
     self.descriptor = descriptor
+    let row = try LinearCrossEntropyPartials.row(for: problem, on: context)
     let portable = OnDemand {
-      let row = try KernelTable.candidates(.linearCrossEntropy, on: context)
-        .first { $0.file == LinearCrossEntropyPartials.file }
-      return try LinearCrossEntropyPartials(
-        problem, descriptor, variant: row ?? KernelTable.portable(.linearCrossEntropy, on: context),
-        logitBudget: logitBudget, on: context)
+      try LinearCrossEntropyPartials(problem, descriptor, variant: row, logitBudget: logitBudget, on: context)
     }
     let tuned = try KernelTable.firstTuned(.linearCrossEntropy, part: .forward, hasUserCode: false, on: context) {
       (row) -> KernelTable.TunedKernel<any LinearCrossEntropyPartialsLaunch>? in
@@ -50,9 +47,7 @@ struct LinearCrossEntropyForward: Sendable {
       default: nil
       }
     }
-    variant =
-      try tuned?.row.name ?? KernelTable.candidates(.linearCrossEntropy, on: context)
-      .first { $0.file == LinearCrossEntropyPartials.file }?.name ?? KernelTable.portableName
+    variant = tuned?.row.name ?? row.name
     partials = try tuned?.launch ?? portable.value()
     portablePartials = portable
     let steps = try context.steps(.merge, descriptor.stepsDefines)

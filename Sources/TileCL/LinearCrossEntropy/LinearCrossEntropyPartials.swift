@@ -12,6 +12,11 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
   /// The file of its rows in the ``KernelTable``.
   static let file = "linear_cross_entropy/linear_cross_entropy.cl"
 
+  /// Its best row that the device can run and that takes the problem.
+  static func row(for problem: LinearCrossEntropyDescriptor, on context: Context) throws -> KernelVariant {
+    try LinearCrossEntropyRows.row(.forward, file: file, for: problem, on: context)
+  }
+
   /// - Parameter logitBudget: The bytes of logits that may be kept, with tiles.
   init(
     _ problem: LinearCrossEntropyDescriptor, _ descriptor: LinearCrossEntropyKernelDescriptor,
@@ -23,7 +28,7 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
     keptClasses =
       descriptor.keepsTiles
       ? LinearCrossEntropyKeptLogits.classes(problem, budget: logitBudget, tile: tile.rows) : 0
-    kernel = try context.program(variant.source(defines: descriptor.partialsDefines))
+    kernel = try context.program(variant.linearCrossEntropySource(descriptor.partialsDefines))
       .kernel("tilecl_linear_cross_entropy_partials")
   }
 

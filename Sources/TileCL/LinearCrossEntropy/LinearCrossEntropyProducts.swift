@@ -17,8 +17,8 @@ struct LinearCrossEntropyProducts: Sendable {
     self.problem = problem
     tile = descriptor.tile
     let program = try context.program(
-      LinearCrossEntropyBackward.row(on: context).source(
-        defines: descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
+      LinearCrossEntropyBackward.row(for: problem, on: context)
+        .linearCrossEntropySource(descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
     tilesKernel = try program.kernel("tilecl_linear_cross_entropy_gradient_tiles")
     classifierKernel = try program.kernel("tilecl_linear_cross_entropy_classifier_gradient")
     embeddingKernel = try program.kernel("tilecl_linear_cross_entropy_embedding_gradient")

@@ -12,9 +12,11 @@ struct LinearCrossEntropyBackwardTests {
   typealias Problem = LinearCrossEntropyProblem
 
   /// All gradients' bits.
-  static func bits(_ gradients: LinearCrossEntropyGradients<Float>) throws -> [UInt32] {
+  static func bits<Element: FloatingPointElement>(
+    _ gradients: LinearCrossEntropyGradients<Element>
+  ) throws -> [UInt32] {
     try [gradients.embeddings, gradients.classifier, gradients.bias].flatMap {
-      try $0?.array().map(\.bitPattern) ?? []
+      try $0?.array().map(\.floatValue.bitPattern) ?? []
     }
   }
 
@@ -23,12 +25,20 @@ struct LinearCrossEntropyBackwardTests {
     arguments: [LinearCrossEntropyTargets.classes, .top(count: 3)],
     [GradientFilter(threshold: 0.001), .exact])
   func invariance(targets: LinearCrossEntropyTargets, filter: GradientFilter) throws {
+    try requireOneResult(targets, filter, Float.self)
+    // Rounds gradients of logits where pairs are multiplied.
+    try requireOneResult(targets, filter, BFloat16.self)
+  }
+
+  private func requireOneResult<Element: FloatingPointElement>(
+    _ targets: LinearCrossEntropyTargets, _ filter: GradientFilter, _: Element.Type
+  ) throws {
     let engine = try #require(TestEngines.openCL)
     var bits: Set<[UInt32]> = []
-    for (budget, logits) in [(0, 0), (300_000, 4 * 210 * 400), (nil, .max)] {
-      let trial = try Trial(
+    for (budget, logits) in [(0, 0), (300_000, 4 * 211 * 400), (nil, .max)] {
+      let trial = try LinearCrossEntropyTrial<Element>(
         Problem(
-          tokens: 210, hiddenSize: 40, vocabulary: 900, data: .zipf, logits: .init(hasBias: true), targets: targets,
+          tokens: 211, hiddenSize: 41, vocabulary: 901, data: .zipf, logits: .init(hasBias: true), targets: targets,
           outputs: .gradientTiles, filter: filter, tileBudget: budget, logitBudget: logits), on: engine)
       let forward = try trial.forward()
       let withoutTiles = LinearCrossEntropyOutput(
@@ -37,7 +47,23 @@ struct LinearCrossEntropyBackwardTests {
       bits.insert(try Self.bits(trial.gradients(forward)))
       bits.insert(try Self.bits(trial.gradients(withoutTiles)))
     }
-    #expect(bits.count == 1)
+    #expect(bits.count == 1, "\(Element.dtype)")
+  }
+
+  @Test("Kernels for pairs of bf16 take what is dense and of that dtype", .enabled(if: TestEngines.hasOpenCL))
+  func pairs() throws {
+    let engine = try #require(TestEngines.openCL)
+    let hasPairs = try #require(engine.context).probes.avx512bf16.isPresent
+    let int8 = try QuantizationFormat(bits: .int8, groupSize: nil)
+    for (dtype, quantization) in [
+      (DType.bfloat16, nil), (.bfloat16, int8), (.float16, nil), (.float32, nil),
+    ] {
+      let problem = try LinearCrossEntropyDescriptor(
+        tokens: 4, hiddenSize: 64, vocabulary: 100, dtype: dtype, quantization: quantization)
+      let takesPairs = hasPairs && dtype == .bfloat16 && quantization == nil
+      #expect(try (engine.makePlan(problem).variant == "avx512bf16") == takesPairs)
+      #expect(try (engine.makeBackwardPlan(problem).variant == "avx512bf16") == takesPairs)
+    }
   }
 
   @Test("Forward results do not depend on how many groups share the vocabulary", .enabled(if: TestEngines.hasOpenCL))

@@ -1,0 +1,28 @@
+import TileCLReference
+import TileCLRuntime
+
+/// The rows of the ``KernelTable`` whose kernels take every problem of linear cross-entropy, or every dense one in bf16.
+enum LinearCrossEntropyRows {
+  /// The problems that kernels for pairs take, in words.
+  static let pairScope = "bfloat16, no quantized classifier"
+
+  /// The best row of a part that the device can run and that takes the problem.
+  static func row(
+    _ part: KernelVariant.Part, file: String, for problem: LinearCrossEntropyDescriptor, on context: Context
+  ) throws -> KernelVariant {
+    let takesPairs = problem.dtype == .bfloat16 && problem.quantization == nil
+    return try KernelTable.candidates(.linearCrossEntropy, part: part, on: context)
+      .first { $0.file == file && (takesPairs || !$0.multipliesPairs) }
+      ?? KernelTable.portable(.linearCrossEntropy, part: part, on: context)
+  }
+}
+
+extension KernelVariant {
+  /// Whether elements are multiplied two at a time.
+  var multipliesPairs: Bool { requirement == .avx512bf16 }
+
+  /// The program of linear cross-entropy for some compile keys.
+  func linearCrossEntropySource(_ defines: [String: Int]) -> ProgramSource {
+    source(defines: multipliesPairs ? defines.merging(["PAIRED": 1]) { $1 } : defines)
+  }
+}
