@@ -34,8 +34,8 @@ static const unsigned char attention_attention[] = {
 static const unsigned char attention_attention_vector[] = {
 #embed "attention/attention.vector.cl"
 };
-static const unsigned char attention_attention_amx[] = {
-#embed "attention/attention.amx.cl"
+static const unsigned char attention_attention_avx512bf16[] = {
+#embed "attention/attention.avx512bf16.cl"
 };
 static const unsigned char attention_gradients[] = {
 #embed "attention/gradients.clh"
@@ -102,6 +102,9 @@ static const unsigned char x86_vectors[] = {
 };
 static const unsigned char x86_dot[] = {
 #embed "x86/dot.avx512bf16.clh"
+};
+static const unsigned char x86_operands[] = {
+#embed "x86/operands.avx512bf16.clh"
 };
 static const unsigned char x86_tiles[] = {
 #embed "x86/tiles.amx.clh"
@@ -250,7 +253,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("attention/walk.clh", attention_walk),
     FILE_ENTRY("attention/attention.cl", attention_attention),
     FILE_ENTRY("attention/attention.vector.cl", attention_attention_vector),
-    FILE_ENTRY("attention/attention.amx.cl", attention_attention_amx),
+    FILE_ENTRY("attention/attention.avx512bf16.cl", attention_attention_avx512bf16),
     FILE_ENTRY("attention/gradients.clh", attention_gradients),
     FILE_ENTRY("attention/attention_backward.cl", attention_attention_backward),
     FILE_ENTRY("attention/attention_backward.vector.cl", attention_attention_backward_vector),
@@ -273,6 +276,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("hopper/products.hopper.clh", hopper_products),
     FILE_ENTRY("x86/vectors.avx512.clh", x86_vectors),
     FILE_ENTRY("x86/dot.avx512bf16.clh", x86_dot),
+    FILE_ENTRY("x86/operands.avx512bf16.clh", x86_operands),
     FILE_ENTRY("x86/tiles.amx.clh", x86_tiles),
     FILE_ENTRY("linear_cross_entropy/common.clh", linear_cross_entropy_common),
     FILE_ENTRY("linear_cross_entropy/tiles.clh", linear_cross_entropy_tiles),

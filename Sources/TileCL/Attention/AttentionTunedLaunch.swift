@@ -74,7 +74,7 @@ extension KernelVariant {
     switch file {
     case "attention/attention.hopper.cl": AttentionHopperLaunch.self
     case "attention/attention_decode.ampere.cl": AttentionDecodeLaunch.self
-    case "attention/attention.amx.cl": AttentionMatrixLaunch.self
+    case AttentionPairLaunch.file: AttentionPairLaunch.self
     case "attention/attention.ampere.cl": AttentionAmpereLaunch.self
     case "attention/attention.vector.cl": AttentionVectorLaunch.self
     default: nil

@@ -116,9 +116,19 @@ public enum KernelTable {
       headers: [
         "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/tiles.clh",
         "x86/vectors.avx512.clh",
-        "attention/vectors.clh", "attention/walk.clh", "x86/tiles.amx.clh", "attention/attention_merge.cl",
-      ], file: "attention/attention.amx.cl", requirement: .amx, scope: AttentionMatrixTiles.scope,
-      tunings: AttentionMatrixTiles.tunings.map(\.name)),
+        "attention/vectors.clh", "attention/walk.clh", "x86/dot.avx512bf16.clh", "x86/tiles.amx.clh",
+        "attention/attention_merge.cl",
+      ], file: AttentionPairLaunch.file, requirement: .amx, scope: AttentionPairTiles.scope,
+      tunings: AttentionPairTiles.tunings.map(\.name)),
+    KernelVariant(
+      operation: .attention, name: "avx512bf16",
+      headers: [
+        "common/vectors.clh", "attention/common.clh", "attention/scores.clh", "attention/tiles.clh",
+        "x86/vectors.avx512.clh",
+        "attention/vectors.clh", "attention/walk.clh", "x86/dot.avx512bf16.clh", "x86/operands.avx512bf16.clh",
+        "attention/attention_merge.cl",
+      ], file: AttentionPairLaunch.file, requirement: .avx512bf16, scope: AttentionPairTiles.scope,
+      tunings: AttentionPairTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, name: "ampere",
       headers: [

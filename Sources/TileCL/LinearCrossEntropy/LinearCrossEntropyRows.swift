@@ -1,7 +1,8 @@
 import TileCLReference
 import TileCLRuntime
 
-/// The rows of the ``KernelTable`` whose kernels take every problem of linear cross-entropy, or every dense one in bf16.
+/// The rows of the ``KernelTable`` whose kernels take every problem of linear cross-entropy, or every dense one in
+/// bf16.
 enum LinearCrossEntropyRows {
   /// The problems that kernels for pairs take, in words.
   static let pairScope = "bfloat16, no quantized classifier"

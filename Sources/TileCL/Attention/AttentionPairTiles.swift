@@ -1,16 +1,16 @@
 package import TileCLReference
 package import TileCLRuntime
 
-/// How the attention kernel for matrix tiles cuts its work; see the head of `attention/attention.amx.cl`.
-package struct AttentionMatrixTiles: Hashable, Sendable, KernelSizes {
+/// How the attention kernel for pairs of bf16 cuts its work; see the head of `attention/attention.avx512bf16.cl`.
+package struct AttentionPairTiles: Hashable, Sendable, KernelSizes {
   package let queryTile: Int
   package let keyTile: Int
 
-  package var name: String { "amx-q\(queryTile)-k\(keyTile)" }
+  package var name: String { "q\(queryTile)-k\(keyTile)" }
 
   /// The largest tiles first.
   package static let tunings = [(256, 256), (128, 64), (32, 32)].map {
-    AttentionMatrixTiles(queryTile: $0.0, keyTile: $0.1)
+    AttentionPairTiles(queryTile: $0.0, keyTile: $0.1)
   }
 
   /// The problems that the kernel takes, in words.
@@ -25,7 +25,7 @@ package struct AttentionMatrixTiles: Hashable, Sendable, KernelSizes {
   ///   - problem: One whose smallest tiles fit the device.
   ///   - tuning: The name of the tiles to use, if they fit; nil for the largest that do.
   package init(_ problem: AttentionDescriptor, device: Device, tuning: String? = nil) {
-    func fits(_ tiles: AttentionMatrixTiles) -> Bool {
+    func fits(_ tiles: AttentionPairTiles) -> Bool {
       tiles.localByteCount(problem) <= device.capabilities.localMemory
     }
     let usual = Self.tunings.first(where: fits) ?? Self.tunings[Self.tunings.count - 1]

@@ -1,4 +1,5 @@
-// Attention, forward, of bfloat16 on x86 CPUs with matrix tiles (AMX).
+// Attention, forward, of bfloat16 on x86 CPUs that multiply pairs of it: with dot products of vectors (AVX512_BF16), or
+// with matrix tiles besides (AMX).
 //
 //   O[i,:] = sum_j keep[i,j] exp(s[i,j] - LSE[i]) V[j,:]      LSE[i] = ln(sum_j exp(s[i,j]) + exp(sink))
 //
@@ -6,6 +7,9 @@
 // Q^T and O^T = V^T P^T, with sums in fp32: so K is a left operand as it is, weights come to lie as a right operand
 // does by rounding two keys at a time to bf16, and every vector of scores, weights and outputs runs across queries. Q
 // is transposed once a group, V once a step, by pairs of elements.
+//
+// The header of the instructions, x86/operands.avx512bf16.clh or x86/tiles.amx.clh, says what operands are, and has
+// multiply_operands, begin_products and end_products.
 //
 // Work-group (1, 1, 1): QUERY_TILE queries of one head, with groups in the order of attention.cl. A pair of row
 // vectors, 32 queries, at a time goes through all of a step.
@@ -21,7 +25,8 @@
 // Needs: tiles.clh
 // Needs: vectors.clh
 // Needs: walk.clh
-// Needs: ../x86/tiles.amx.clh
+// Needs: ../x86/dot.avx512bf16.clh
+// Needs: ../x86/operands.avx512bf16.clh
 // Check: -D VECTOR=16
 // Check: -D MASK=1 -D SEQUENCES=1 -D SOFTCAP=1 -D ALIBI=1 -D DROPOUT=1 -D SINKS=1 -D VECTOR=16 -D HEAD_DIM=80
 // Check: -D MASK=2 -D HAS_ORDER=1 -D BIAS=1 -D RELATIVE=1 -D DROPOUT=1 -D VECTOR=16 -D WORK_GROUP_SIZE=1
@@ -166,7 +171,7 @@ void tilecl_attention_forward(
       SCORE_STATE(work.number, work.head, work.head_number, work.queries, work.keys);
   const float factor = MODIFIED ? 1.0f : score.scale * M_LOG2E_F;
 
-  configure_tiles(config);
+  begin_products(config);
   // The place for keys serves for rows of queries.
   for (int first = 0; first < tile.rows; first += 32) {
     stage_bits((__local ushort *)keys, DEPTH, true, 32, query, query_base, query_row_stride,
@@ -208,18 +213,12 @@ void tilecl_attention_forward(
       if (pair_keys == 0)
         continue;
       const int padded_keys = ROUNDED_UP(pair_keys);
-      const ulong pair_queries = TILE_ADDRESS(queries + pair * PAIR * (DEPTH / 2));
-      for (int j = 0; j < padded_keys; j += 32) {
-        const ulong left = TILE_ADDRESS((__local const ushort *)keys + OPERAND(j, 0, DEPTH));
-        clear_sums();
-        for (int d = 0; d < DEPTH; d += 32)
-          multiply_tiles(left + d * 32, left + DEPTH * 32 + d * 32, pair_queries + d * 32,
-                         pair_queries + DEPTH * 32 + d * 32);
-        store_sums(TILE_ADDRESS(scores + j * PAIR), 16 * PAIR * 64, PAIR * 64);
-      }
+      for (int j = 0; j < padded_keys; j += 32)
+        multiply_operands(scores + j * PAIR, true, keys + OPERAND(j, 0, DEPTH) / 32, DEPTH / 2,
+                          queries + pair * PAIR * (DEPTH / 2), DEPTH / 2, DEPTH / 32);
 
       vec_t maxima[PAIR];
-      const bool modifies = MODIFIED || hides || factor < 0.0f;
+      const bool modifies = hides || factor < 0.0f || MODIFIED != 0;
       if (modifies) {
         modify_pair(PAIR, pair, scores, maxima, pair_keys, factor, &tile, &step, &score ORDER);
       } else {
@@ -247,19 +246,12 @@ void tilecl_attention_forward(
           sums[c * PAIR + 1] *= shrink1;
         }
       }
-      const ulong right = TILE_ADDRESS(weights);
-      for (int c = 0; c < VALUE_ROWS; c += 32) {
-        const ulong left = TILE_ADDRESS((__local const ushort *)value_columns + OPERAND(c, 0, KEY_TILE));
-        const ulong address = TILE_ADDRESS(sums + c * PAIR);
-        load_sums(address, 16 * PAIR * 64, PAIR * 64);
-        for (int j = 0; j < padded_keys; j += 32)
-          multiply_tiles(left + j * 32, left + KEY_TILE * 32 + j * 32, right + j * 32,
-                         right + KEY_TILE * 32 + j * 32);
-        store_sums(address, 16 * PAIR * 64, PAIR * 64);
-      }
+      for (int c = 0; c < VALUE_ROWS; c += 32)
+        multiply_operands(sums + c * PAIR, false, value_columns + OPERAND(c, 0, KEY_TILE) / 32, KEY_TILE / 2, weights,
+                          KEY_TILE / 2, padded_keys / 32);
     }
   }
-  release_tiles();
+  end_products();
 
   if (lse)
     finish_lse(row_max, row_sum);
