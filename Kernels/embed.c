@@ -172,6 +172,9 @@ static const unsigned char matmul_matmul[] = {
 static const unsigned char matmul_matmul_rows[] = {
 #embed "matmul/matmul_rows.cl"
 };
+static const unsigned char matmul_pairs[] = {
+#embed "matmul/pairs.avx512bf16.clh"
+};
 static const unsigned char matmul_matmul_vector[] = {
 #embed "matmul/matmul.vector.cl"
 };
@@ -296,6 +299,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),
     FILE_ENTRY("matmul/matmul.cl", matmul_matmul),
     FILE_ENTRY("matmul/matmul_rows.cl", matmul_matmul_rows),
+    FILE_ENTRY("matmul/pairs.avx512bf16.clh", matmul_pairs),
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
