@@ -175,6 +175,9 @@ static const unsigned char matmul_matmul[] = {
 static const unsigned char matmul_matmul_rows[] = {
 #embed "matmul/matmul_rows.cl"
 };
+static const unsigned char matmul_pairs[] = {
+#embed "matmul/pairs.avx512bf16.clh"
+};
 static const unsigned char matmul_matmul_vector[] = {
 #embed "matmul/matmul.vector.cl"
 };
@@ -222,6 +225,9 @@ static const unsigned char roof_memory[] = {
 };
 static const unsigned char roof_fma[] = {
 #embed "roof/fma.cl"
+};
+static const unsigned char roof_dot[] = {
+#embed "roof/dot.avx512bf16.cl"
 };
 static const unsigned char roof_mma[] = {
 #embed "roof/mma.ampere.cl"
@@ -300,6 +306,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("matmul/matmul_sum.cl", matmul_matmul_sum),
     FILE_ENTRY("matmul/matmul.cl", matmul_matmul),
     FILE_ENTRY("matmul/matmul_rows.cl", matmul_matmul_rows),
+    FILE_ENTRY("matmul/pairs.avx512bf16.clh", matmul_pairs),
     FILE_ENTRY("matmul/matmul.vector.cl", matmul_matmul_vector),
     FILE_ENTRY("quantized_matmul/quantized_matmul.cl", quantized_matmul_quantized_matmul),
     FILE_ENTRY("quantized_matmul/quantize.cl", quantized_matmul_quantize),
@@ -316,6 +323,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("probe/wgmma.hopper.cl", probe_wgmma),
     FILE_ENTRY("roof/memory.cl", roof_memory),
     FILE_ENTRY("roof/fma.cl", roof_fma),
+    FILE_ENTRY("roof/dot.avx512bf16.cl", roof_dot),
     FILE_ENTRY("roof/mma.ampere.cl", roof_mma),
     FILE_ENTRY("roof/wgmma.hopper.cl", roof_wgmma),
     FILE_ENTRY("probe/zmm.avx512.cl", probe_zmm),

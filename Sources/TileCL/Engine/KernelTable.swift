@@ -280,6 +280,11 @@ public enum KernelTable {
       file: "matmul/matmul.ampere.cl", requirement: .mma, scope: MatmulAmpereTiles.scope,
       tunings: MatmulAmpereTiles.tunings.map(\.name)),
     KernelVariant(
+      operation: .matmul, name: "avx512bf16",
+      headers: ["x86/vectors.avx512.clh"] + matmulHeaders + ["x86/dot.avx512bf16.clh", "matmul/pairs.avx512bf16.clh"],
+      file: "matmul/matmul.vector.cl", requirement: .avx512bf16, scope: MatmulPairTiles.scope,
+      tunings: MatmulPairTiles.tunings.map(\.name)),
+    KernelVariant(
       operation: .matmul, name: "avx512", headers: ["x86/vectors.avx512.clh"] + matmulHeaders,
       file: "matmul/matmul.vector.cl", requirement: .avx512, tunings: MatmulVectorTiles.wideTunings.map(\.name)),
     KernelVariant(

@@ -37,6 +37,7 @@ extension KernelVariant {
     case "matmul/matmul_rows.cl": MatmulRowsLaunch.self
     case "matmul/matmul.hopper.cl": MatmulHopperLaunch.self
     case "matmul/matmul.ampere.cl": MatmulTileLaunch<MatmulAmpereTiles>.self
+    case "matmul/matmul.vector.cl" where requirement == .avx512bf16: MatmulTileLaunch<MatmulPairTiles>.self
     case "matmul/matmul.vector.cl": MatmulTileLaunch<MatmulVectorTiles>.self
     default: nil
     }

@@ -92,6 +92,19 @@ struct BenchRoofKernel {
   }
 
   /// Nil on a device without these instructions.
+  static func dot(_ context: Context) throws -> BenchRoofKernel? {
+    guard context.probes.avx512bf16.isPresent else { return nil }
+    let chains = 12
+    let files = ["common/storage.clh", "common/vectors.clh", "x86/dot.avx512bf16.clh", "roof/dot.avx512bf16.cl"]
+    let kernel = try context.program(ProgramSource(files: files, defines: ["CHAINS": chains])).kernel("tilecl_roof_dot")
+    let items = context.device.capabilities.computeUnits * 16
+    // 16 sums of two products for each vector.
+    return try arithmetic(
+      kernel, context, items: items, local: 1, operations: 64 * chains * items, arguments: [],
+      isRight: { $0.allSatisfy { $0 == 1 } })
+  }
+
+  /// Nil on a device without these instructions.
   static func mma(_ context: Context) throws -> BenchRoofKernel? {
     guard context.probes.mma.isPresent else { return nil }
     let kernel = try context.program(ProgramSource(files: ["roof/mma.ampere.cl"])).kernel("tilecl_roof_mma")

@@ -26,7 +26,8 @@ struct BenchRoofs: Encodable {
       switch row?.requirement {
       case .wgmma: "wgmma"
       case .mma: "mma"
-      case .avx512bf16, .amx: nil
+      case .avx512bf16: "dot"
+      case .amx: nil
       case .some(.none), .cpu, .avx512, nil: "fma"
       }
     return matrix.first { $0.name == name }
@@ -54,7 +55,8 @@ struct BenchRoofs: Encodable {
     copy = try require(roof("copy") { try .copy($0) })
     read = try require(roof("read") { try .read($0) })
     matrix = try [
-      roof("wgmma") { try .wgmma($0) }, roof("mma") { try .mma($0) }, roof("fma") { try .fma($0) },
+      roof("wgmma") { try .wgmma($0) }, roof("mma") { try .mma($0) }, roof("dot") { try .dot($0) },
+      roof("fma") { try .fma($0) },
     ].compactMap(\.self)
   }
 
