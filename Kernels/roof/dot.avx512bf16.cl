@@ -1,7 +1,7 @@
 // Roof: how fast an x86 CPU takes dot products of pairs of bf16 out of registers.
 //
-// Formula:     x <- x + 0.5 * 1 + 0.25 * 2, `rounds` times, for 16 CHAINS sums in each work-item; out[item] is 1 and the
-//              sum of their distances to x + rounds, which are 0 up to 2^23 rounds.
+// Formula:     x <- x + 0.5 * 1 + 0.25 * 2, `rounds` times, for 16 CHAINS sums in each work-item; out[item] is 1 and
+//              the sum of their distances to x + rounds, which are 0 up to 2^23 rounds.
 // Layout:      out: one float for each work-item.
 // Work-group:  any x 1 x 1. Local memory: none.
 // Tunables:    CHAINS, vectors that do not wait for each other: enough to fill the pipeline.
