@@ -471,6 +471,10 @@ void tilecl_linear_cross_entropy_embedding_gradient(
         }
         __global const float *tile =
             tiles + ((size_t)t * token_tiles + first_token_tile + i) * (TILE_ROWS * TILE_COLUMNS);
+        // Each token tile asks for its share of the classes that are packed next.
+        const uint share = CEIL_DIV(TILE_ROWS, EMBEDDING_TILES);
+        for (uint r = i * share; t + 1 < tile_count && r < min((i + 1) * share, (uint)TILE_ROWS); ++r)
+          prefetch_class(classifier, min(column + TILE_ROWS + r, vocabulary - 1), block, columns);
         // A group of several items has one token tile, which is wanted if there is a round.
         if (EMBEDDING_TILES == 1 || wanted >> i & 1u)
           multiply_tile(own, RIGHT_TILE, LEFT_TILE, TOKENS_TILE(tile) + k / STEP * TILE_COLUMNS, 1, TILE_COLUMNS, rows,
