@@ -218,7 +218,7 @@ void tilecl_attention_forward(
                           queries + pair * PAIR * (DEPTH / 2), DEPTH / 2, DEPTH / 32);
 
       vec_t maxima[PAIR];
-      const bool modifies = hides || factor < 0.0f || MODIFIED != 0;
+      const bool modifies = (int)hides | (factor < 0.0f) | MODIFIED;
       if (modifies) {
         modify_pair(PAIR, pair, scores, maxima, pair_keys, factor, &tile, &step, &score ORDER);
       } else {
