@@ -139,6 +139,9 @@ static const unsigned char cross_entropy_hopper[] = {
 static const unsigned char cross_entropy_ampere[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.ampere.cl"
 };
+static const unsigned char cross_entropy_gradient_lists[] = {
+#embed "linear_cross_entropy/gradient_lists.hopper.clh"
+};
 static const unsigned char cross_entropy_logits_nvidia[] = {
 #embed "linear_cross_entropy/logits.nvidia.clh"
 };
@@ -294,6 +297,7 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.ampere.cl", cross_entropy_ampere),
+    FILE_ENTRY("linear_cross_entropy/gradient_lists.hopper.clh", cross_entropy_gradient_lists),
     FILE_ENTRY("linear_cross_entropy/logits.nvidia.clh", cross_entropy_logits_nvidia),
     FILE_ENTRY("linear_cross_entropy/statistics.nvidia.clh", cross_entropy_statistics_nvidia),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.hopper.cl", cross_entropy_backward_hopper),

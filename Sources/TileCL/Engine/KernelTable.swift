@@ -227,6 +227,7 @@ public enum KernelTable {
       headers: [
         "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "nvidia/tanh.nvidia.clh",
         "hopper/products.hopper.clh", "linear_cross_entropy/logits.nvidia.clh",
+        "linear_cross_entropy/gradient_lists.hopper.clh",
       ], file: LinearCrossEntropyHopperBackward.file, requirement: .wgmma,
       scope: LinearCrossEntropyHopperBackward.scope,
       tunings: LinearCrossEntropyHopperGradientTiles.tunings.map(\.name)),
