@@ -214,10 +214,11 @@ __kernel void tilecl_linear_cross_entropy_bias(
   store_storage(bias_gradient, index, sum);
 }
 
-// empty[column]: 1 if no tile of the class is live for dC (bit 1) although some gradient is not 0.
+// empty[column]: 1 if no tile of the class is live for dC (bit 1) although some gradient is not 0. With is_paired,
+// tiles are those of PAIRED.
 __kernel void tilecl_linear_cross_entropy_empty_rows(
     __global const float *tiles, __global const uint *live, uint tile_rows, uint tile_columns, uint token_tiles,
-    uint first_tile, uint tile_count, uint tokens, uint vocabulary, __global int *empty)
+    uint first_tile, uint tile_count, uint tokens, uint vocabulary, uint is_paired, __global int *empty)
 {
   const uint i = get_global_id(0);
   const uint column = first_tile * tile_rows + i;
@@ -226,10 +227,10 @@ __kernel void tilecl_linear_cross_entropy_empty_rows(
   bool is_dropped = true, is_zero = true;
   for (uint t = 0; t < token_tiles && is_dropped; ++t) {
     is_dropped = (live[(size_t)(column / tile_rows) * token_tiles + t] & 2u) == 0;
-    __global const float *row =
-        tiles + (((size_t)(i / tile_rows) * token_tiles + t) * tile_rows + i % tile_rows) * tile_columns;
+    __global const float *tile = tiles + ((size_t)(i / tile_rows) * token_tiles + t) * (tile_rows * tile_columns);
+    const uint first = i % tile_rows * tile_columns;
     for (uint c = 0; c < min(tile_columns, tokens - t * tile_columns); ++c)
-      is_zero &= row[c] == 0.0f;
+      is_zero &= is_paired ? (((__global const ushort *)tile)[first + c] & 0x7fffu) == 0 : tile[first + c] == 0.0f;
   }
   empty[column] = is_dropped && !is_zero;
 }

@@ -48,12 +48,12 @@ public final class Engine: Sendable {
       return
     }
     let devices: [Device]
-    var failure: (any Error)?
+    var problem: (any Error)?
     do {
       let found = try Device.discover()
       for problem in found.problems { logger.warning("passing over a platform or device: \(problem)") }
       devices = found.devices
-      failure = found.problems.first
+      problem = found.problems.first
     } catch {
       guard environment.backend == .auto, environment.device == nil else { throw error }
       logger.debug("no OpenCL: \(error)")
@@ -68,6 +68,7 @@ public final class Engine: Sendable {
       self.init(backend: .openCL(context), reason: "TILECL_DEVICE=\(selector)")
       return
     }
+    var failure: (any Error)?
     for device in Device.byPreference(devices) {
       do {
         let context = try Context(device: device, environment: environment, logger: logger)
@@ -86,7 +87,10 @@ public final class Engine: Sendable {
           .noDevice, "TILECL_BACKEND=opencl, and this machine has no OpenCL device", argument: "TILECL_BACKEND",
           hint: "install a driver, or set TILECL_BACKEND=auto")
     }
-    let reason = "this machine has no usable OpenCL device" + (failure.map { ": \($0)" } ?? "")
+    problem = failure ?? problem
+    let reason =
+      "this machine has no usable OpenCL device"
+      + (problem.map { ": \(($0 as? TileCLError)?.message ?? "\($0)")" } ?? "")
     logger.debug("using the reference: \(reason)")
     self.init(backend: .reference, reason: reason)
   }

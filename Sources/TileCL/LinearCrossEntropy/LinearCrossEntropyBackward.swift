@@ -45,9 +45,9 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
   /// The file of its rows in the ``KernelTable``.
   static let file = "linear_cross_entropy/linear_cross_entropy_backward.cl"
 
-  /// Its best row that the device can run and that takes the problem.
-  static func row(for problem: LinearCrossEntropyDescriptor, on context: Context) throws -> KernelVariant {
-    try LinearCrossEntropyRows.row(.backward, file: file, for: problem, on: context)
+  /// Its best row that the device can run and that takes problems of these keys.
+  static func row(for descriptor: LinearCrossEntropyKernelDescriptor, on context: Context) throws -> KernelVariant {
+    try LinearCrossEntropyRows.row(.backward, file: file, for: descriptor, on: context)
   }
 
   /// The bytes that a run takes beside arguments and results.
@@ -136,7 +136,8 @@ struct LinearCrossEntropyBackward: LinearCrossEntropyBackwardPass {
           arguments, smoothing: smoothing.tokens, into: bias.kernelArgument)
       }
       if let empty {
-        try steps.enqueueEmptyRows(wave, tokenTiles: waves.tokenTiles, arguments, workspace, into: empty)
+        try steps.enqueueEmptyRows(
+          wave, tokenTiles: waves.tokenTiles, arguments, workspace, isPaired: products.isPaired, into: empty)
       }
     }
     if let embeddings, let sums {

@@ -18,11 +18,11 @@ public import TileCLReference
 ///     g = p (d (T + 2 ζ LSE) + dLSE - dlogp - dH (log p + H)) - d τ + dlogp onehot
 ///     x = s (1 - (z / c)²) g          dE = x C      dC = xᵀ E      db = Σ_n x
 ///
-/// Logits are computed anew, a wave of tiles at a time; x is fp32, dC is summed in fp32 and written once, dE is summed
-/// in fp32 over the waves. ``GradientFilter`` says which tiles are left out; what is left out, and every bit of the
-/// result, follows from the inputs and the LSE, and does not depend on the size of a wave, nor on whether the forward
-/// pass kept its tiles, which saves computing those that are left out. No sum is in an order of chance, and no two
-/// work-groups write one element.
+/// Logits that the forward pass has not kept are computed anew, a wave of tiles at a time; x is fp32, dC is summed in
+/// fp32 and written once, dE is summed in fp32 over the waves. ``GradientFilter`` says which tiles are left out; what
+/// is left out, and every bit of the result, follows from the inputs and the LSE, and does not depend on the size of a
+/// wave, nor on whether the forward pass kept its tiles, which saves computing those that are left out. No sum is in
+/// an order of chance, and no two work-groups write one element.
 ///
 /// Matrix units, on NVIDIA Hopper, take x rounded to the dtype, after a scaling by a power of 2. Their tiles are larger
 /// and leave classes in their order. Gradients below the threshold may then be kept beside larger ones, and since waves
@@ -81,9 +81,7 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
     if let tuned {
       (variant, backward) = (tuned.row.name, tuned.launch)
     } else {
-      (variant, backward) = (
-        try LinearCrossEntropyBackward.row(for: descriptor, on: context).name, try portable.value()
-      )
+      (variant, backward) = (try LinearCrossEntropyBackward.row(for: kernels, on: context).name, try portable.value())
     }
   }
 

@@ -29,7 +29,7 @@ struct LinearCrossEntropyForward: Sendable {
     self.problem = problem
     self.context = context
     self.descriptor = descriptor
-    let row = try LinearCrossEntropyPartials.row(for: problem, on: context)
+    let row = try LinearCrossEntropyPartials.row(for: descriptor, on: context)
     let portable = OnDemand {
       try LinearCrossEntropyPartials(problem, descriptor, variant: row, logitBudget: logitBudget, on: context)
     }

@@ -195,14 +195,15 @@ struct LinearCrossEntropyGradientSteps: Sendable {
 
   func enqueueEmptyRows(
     _ wave: Range<Int>, tokenTiles: Int, _ arguments: LinearCrossEntropyArguments,
-    _ workspace: LinearCrossEntropyProducts.Workspace, into empty: Buffer
+    _ workspace: LinearCrossEntropyProducts.Workspace, isPaired: Bool, into empty: Buffer
   ) throws {
     let tile = descriptor.tile
     try launch(
       "empty_rows", count: wave.count * tile.rows,
       [
         .buffer(workspace.tiles), .buffer(workspace.live), .count(tile.rows), .count(tile.columns), .count(tokenTiles),
-        .count(wave.lowerBound), .count(wave.count), arguments.tokens, arguments.vocabulary, .buffer(empty),
+        .count(wave.lowerBound), .count(wave.count), arguments.tokens, arguments.vocabulary,
+        .count(isPaired ? 1 : 0), .buffer(empty),
       ])
   }
 

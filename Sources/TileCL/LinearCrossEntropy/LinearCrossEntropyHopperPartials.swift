@@ -47,7 +47,9 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     groups = min(units, split.items)
     let keepsTiles = problem.outputs.contains(.gradientTiles)
     keptClasses =
-      keepsTiles ? LinearCrossEntropyKeptLogits.classes(problem, budget: logitBudget, tile: tiles.keptUnit) : 0
+      keepsTiles
+      ? LinearCrossEntropyKeptLogits.classes(
+        problem, budget: min(logitBudget, context.pool.maximumAllocation), tile: tiles.keptUnit) : 0
     var defines = tiles.defines.merging(problem.matrixDefines) { own, _ in own }
     defines["KEEP_LOGITS"] = keptClasses > 0 ? 1 : 0
     let program = try context.program(variant.source(defines: defines))

@@ -12,9 +12,9 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
   /// The file of its rows in the ``KernelTable``.
   static let file = "linear_cross_entropy/linear_cross_entropy.cl"
 
-  /// Its best row that the device can run and that takes the problem.
-  static func row(for problem: LinearCrossEntropyDescriptor, on context: Context) throws -> KernelVariant {
-    try LinearCrossEntropyRows.row(.forward, file: file, for: problem, on: context)
+  /// Its best row that the device can run and that takes problems of these keys.
+  static func row(for descriptor: LinearCrossEntropyKernelDescriptor, on context: Context) throws -> KernelVariant {
+    try LinearCrossEntropyRows.row(.forward, file: file, for: descriptor, on: context)
   }
 
   /// - Parameter logitBudget: The bytes of logits that may be kept, with tiles.
@@ -27,7 +27,8 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
     split = VocabularySplit(problem, tile: tile, computeUnits: context.device.capabilities.computeUnits)
     keptClasses =
       descriptor.keepsTiles
-      ? LinearCrossEntropyKeptLogits.classes(problem, budget: logitBudget, tile: tile.rows) : 0
+      ? LinearCrossEntropyKeptLogits.classes(
+        problem, budget: min(logitBudget, context.pool.maximumAllocation), tile: tile.rows) : 0
     kernel = try context.program(variant.linearCrossEntropySource(descriptor.partialsDefines))
       .kernel("tilecl_linear_cross_entropy_partials")
   }

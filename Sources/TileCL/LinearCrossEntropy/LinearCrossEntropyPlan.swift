@@ -193,7 +193,8 @@ extension Engine {
   ///   - descriptor: The problem.
   ///   - logitBudget: The bytes of logits that a run may keep for the backward pass, if gradient tiles are asked for:
   ///     with as many as all of them take, 4 N V, V rounded up to a multiple of 64, none is computed anew, and with
-  ///     fewer those of some classes are. It changes no bit of the results. The kernels of NVIDIA Ampere keep none.
+  ///     fewer those of some classes are. It changes no bit of the results. No more are kept
+  ///     than one allocation may take, and by the kernels of NVIDIA Ampere none.
   /// - Throws: ``TileCLError/Code/programBuild`` with the compiler's log, ``TileCLError/Code/unsupported`` for a device
   ///   that no kernel of this operation can run on, ``TileCLError/Code/openCL`` when the driver fails.
   public func makePlan(

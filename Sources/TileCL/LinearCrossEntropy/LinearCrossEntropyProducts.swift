@@ -6,6 +6,8 @@ import TileCLRuntime
 struct LinearCrossEntropyProducts: Sendable {
   let problem: LinearCrossEntropyDescriptor
   let tile: LinearCrossEntropyTile
+  /// Whether tiles of gradients are of bf16, for both products.
+  let isPaired: Bool
   private let tilesKernel: Kernel
   private let classifierKernel: Kernel
   private let embeddingKernel: Kernel
@@ -16,9 +18,10 @@ struct LinearCrossEntropyProducts: Sendable {
   ) throws {
     self.problem = problem
     tile = descriptor.tile
+    let row = try LinearCrossEntropyBackward.row(for: descriptor, on: context)
+    isPaired = row.multipliesPairs
     let program = try context.program(
-      LinearCrossEntropyBackward.row(for: problem, on: context)
-        .linearCrossEntropySource(descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
+      row.linearCrossEntropySource(descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
     tilesKernel = try program.kernel("tilecl_linear_cross_entropy_gradient_tiles")
     classifierKernel = try program.kernel("tilecl_linear_cross_entropy_classifier_gradient")
     embeddingKernel = try program.kernel("tilecl_linear_cross_entropy_embedding_gradient")

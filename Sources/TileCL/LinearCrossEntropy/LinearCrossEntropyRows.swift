@@ -7,11 +7,13 @@ enum LinearCrossEntropyRows {
   /// The problems that kernels for pairs take, in words.
   static let pairScope = "bfloat16, no quantized classifier"
 
-  /// The best row of a part that the device can run and that takes the problem.
+  /// The best row of a part that the device can run and that takes problems of these keys.
   static func row(
-    _ part: KernelVariant.Part, file: String, for problem: LinearCrossEntropyDescriptor, on context: Context
+    _ part: KernelVariant.Part, file: String, for descriptor: LinearCrossEntropyKernelDescriptor, on context: Context
   ) throws -> KernelVariant {
-    let takesPairs = problem.dtype == .bfloat16 && problem.quantization == nil
+    // Smaller tiles, where local memory holds no others, have no vectors of 512 bits.
+    let isWide = descriptor.tile.vector == 16 && descriptor.tile.groupItems == 1
+    let takesPairs = descriptor.dtype == .bfloat16 && descriptor.bits == nil && isWide
     return try KernelTable.candidates(.linearCrossEntropy, part: part, on: context)
       .first { $0.file == file && (takesPairs || !$0.multipliesPairs) }
       ?? KernelTable.portable(.linearCrossEntropy, part: part, on: context)

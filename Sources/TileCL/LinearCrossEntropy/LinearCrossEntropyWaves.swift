@@ -6,7 +6,7 @@ import TileCLReference
 ///     tokenTiles = ceil(N / tile.columns)      classTiles = ceil(V / tile.rows)
 ///     wave = min(classTiles, max(1, floor(budget / (4 · tile.rows · tile.columns · tokenTiles))))
 ///
-/// A wave is all tiles of some classes, in fp32.
+/// A wave is all tiles of some classes, in fp32, or twice in bf16.
 struct LinearCrossEntropyWaves: Hashable, Sendable {
   let tokenTiles: Int
   let classTiles: Int

@@ -37,36 +37,47 @@ struct LinearCrossEntropyLargeTests {
     #expect(abs(Double(try forward.loss.array()[0]) - oracle.loss[0]) < 1e-6 * oracle.loss[0])
 
     // Of random logits over so many classes a filter would drop a few per cent of each token's probabilities.
-    let gradients = try engine.makeBackwardPlan(problem, filter: .exact, tileBudget: 1 << 23)
-      .run(inputs, forward: forward)
+    let plan = try engine.makeBackwardPlan(problem, filter: .exact, tileBudget: 1 << 23)
+    let gradients = try plan.run(inputs, forward: forward)
+    // What some kernels round each gradient of a logit by; the others keep fp32.
+    let step = Element.dtype == .bfloat16 && ["hopper", "avx512bf16"].contains(plan.variant) ? 0x1p-9 : 0
     func gradient(_ token: Int, _ index: Int) -> Double {
       var z = 0.0
       for d in 0..<depth { z += Double(e[token * depth + d]) * Double(c[index * depth + d]) }
       let onehot = Int(targets[token]) == index ? 0.9 : 0.0
       return exp(z - oracle.lse[token]) - onehot - 0.1 / Double(classes)
     }
-    func compare(_ values: ArraySlice<Element>, _ truth: [Double], _ what: String) {
+    func compare(_ values: ArraySlice<Element>, _ truth: [Double], _ magnitudes: [Double], _ what: String) {
       let scale = truth.map(abs).max() ?? 0
       let worst = zip(values, truth).map { abs(Double($0.floatValue) - $1) }.max() ?? 0
-      #expect(worst <= tolerance * scale, "\(what): \(worst) beside \(scale)")
+      let bound = tolerance * scale + step * (magnitudes.max() ?? 0)
+      #expect(worst <= bound, "\(what): \(worst) beside \(scale)")
     }
     let dE = try #require(gradients.embeddings).array()
     for token in [0, tokens / 2, tokens - 1] {
       var truth = [Double](repeating: 0, count: depth)
+      var magnitudes = truth
       for index in 0..<classes {
         let g = gradient(token, index)
-        for d in 0..<depth { truth[d] += g * Double(c[index * depth + d]) }
+        for d in 0..<depth {
+          truth[d] += g * Double(c[index * depth + d])
+          magnitudes[d] += abs(g * Double(c[index * depth + d]))
+        }
       }
-      compare(dE[token * depth..<(token + 1) * depth], truth, "dE[\(token)]")
+      compare(dE[token * depth..<(token + 1) * depth], truth, magnitudes, "dE[\(token)]")
     }
     let dC = try #require(gradients.classifier).array()
     for index in [0, 1, classes / 2, Int(targets[1]), classes - 1] {
       var truth = [Double](repeating: 0, count: depth)
+      var magnitudes = truth
       for token in 0..<tokens {
         let g = gradient(token, index)
-        for d in 0..<depth { truth[d] += g * Double(e[token * depth + d]) }
+        for d in 0..<depth {
+          truth[d] += g * Double(e[token * depth + d])
+          magnitudes[d] += abs(g * Double(e[token * depth + d]))
+        }
       }
-      compare(dC[index * depth..<(index + 1) * depth], truth, "dC[\(index)]")
+      compare(dC[index * depth..<(index + 1) * depth], truth, magnitudes, "dC[\(index)]")
     }
   }
 }
