@@ -3,7 +3,7 @@ import TileCL
 extension LinearCrossEntropyCases {
   /// Gradients of plain problems: sizes on both sides of tiles, waves of one tile, filters and frozen parameters.
   static let gradientCases: [ConformanceCase] =
-    sizes + waves + filters + frozen + distributions + alignedGradientCases + [empty, shards]
+    sizes + waves + kept + filters + frozen + distributions + alignedGradientCases + [empty, shards]
 
   private static let sizes: [ConformanceCase] = [
     (1, 1, 1), (1, 3, 17), (3, 1, 127), (17, 17, 129), (97, 31, 97), (129, 123, 507), (257, 257, 193), (5, 1030, 101),
@@ -27,6 +27,17 @@ extension LinearCrossEntropyCases {
           tokens: 100, hiddenSize: 33, vocabulary: 1000, reduction: .sum, usesUpstream: true, tileBudget: budget),
         dtype,
         withGradients: true)
+    }
+  }
+
+  /// Logits of the forward pass that the backward pass takes: all of them, or those of the first tiles.
+  private static let kept: [ConformanceCase] = [("all", Int.max), ("some", 4 * 70 * 96)].flatMap { name, budget in
+    DType.floatingPointCases.map { dtype in
+      make(
+        "kept-\(name)",
+        LinearCrossEntropyProblem(
+          tokens: 70, hiddenSize: 31, vocabulary: 127, reduction: .mean, logits: .init(hasBias: true, softcap: 3),
+          outputs: .gradientTiles, filter: GradientFilter(), logitBudget: budget), dtype, withGradients: true)
     }
   }
 
