@@ -16,8 +16,8 @@
 //   PLANE_MASS  sum w q
 //
 // With TARGETS_TOP planes 2 and PLANE_MASS are not written. With TILE_MAXIMA, tile_maxima[tile][n] takes the largest
-// logit of each tile, rounded up to the upper half of a float, and kept[column][n] takes the products E[n] . C[v] of
-// the first kept_columns columns, a multiple of TILE_ROWS or not less than V.
+// logit of each tile, rounded up to the upper half of a float, and kept_products[column][n] takes E[n] . C[v] of the
+// first kept_columns columns, a multiple of TILE_ROWS or not less than V.
 //
 // Infinite logits follow the formula's limits: a maximum that is infinite leaves the sum relative to 0.
 //
@@ -103,7 +103,7 @@ void tilecl_linear_cross_entropy_partials(
     __global const int *targets,
     __global const storage_t *probabilities, ulong probability_offset, ulong probability_stride, uint tokens,
     uint vocabulary, uint hidden_size, uint columns_per_split, float scale, float softcap, __global float *partials,
-    __global ushort *tile_maxima, __global float *kept, uint kept_columns)
+    __global ushort *tile_maxima, __global float *kept_products, uint kept_columns)
 {
   WIDE_VECTORS();
   MEMORY(GROUP_ROWS * TILE_COLUMNS);
@@ -165,7 +165,7 @@ void tilecl_linear_cross_entropy_partials(
 #endif
 #if TILE_MAXIMA
         if (column < kept_columns)
-          write_tokens(kept + (size_t)(column + ROW_IN_TILE(r)) * tokens + first_token + place,
+          write_tokens(kept_products + (size_t)(column + ROW_IN_TILE(r)) * tokens + first_token + place,
                        sums[r * OWN_VECTORS + c], count);
 #endif
         const vec_t z = logit_of(sums[r * OWN_VECTORS + c], bias, logits);

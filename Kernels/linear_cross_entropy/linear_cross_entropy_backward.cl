@@ -102,17 +102,10 @@ INLINE float lane_maximum(const vec_t x)
 }
 
 #if PAIRED
-// The bits of a float that bf16 has, rounded to nearest, ties to even; a NaN stays one.
-INLINE uvec_t round_to_upper(const vec_t x)
+// The lower halves of words.
+INLINE void store_halves(const uvec_t words, __global ushort *target)
 {
-  const uvec_t bits = AS_UINTS(x);
-  const uvec_t rounded = bits + 0x7fffu + (bits >> 16 & 1u);
-  return select(rounded, bits | 0x400000u, isnan(x)) & 0xffff0000u;
-}
-
-INLINE void store_upper(const uvec_t bits, __global ushort *target)
-{
-  ((__global loose_ushorts_t *)target)->elements = PASTE(convert_ushort, VECTOR)(bits >> 16);
+  ((__global loose_ushorts_t *)target)->elements = PASTE(convert_ushort, VECTOR)(words & 0xffffu);
 }
 #endif
 
@@ -329,13 +322,13 @@ void tilecl_linear_cross_entropy_gradient_tiles(
       const int place = COLUMN_IN_TILE(c);
       // What is behind the last token or class may meet a zero, which must not make a NaN of it.
       const ivec_t is_token = LANES < (ivec_t)(token_count - place);
-      const uvec_t low = round_to_upper(select((vec_t)(0.0f), sums[r * OWN_VECTORS + c], is_token));
-      const uvec_t high = r + 1 < rows
-                              ? round_to_upper(select((vec_t)(0.0f), sums[(r + 1) * OWN_VECTORS + c], is_token))
-                              : (uvec_t)(0u);
-      store_upper(low, (__global ushort *)tile + r * TILE_COLUMNS + place);
-      store_upper(high, (__global ushort *)tile + (r + 1) * TILE_COLUMNS + place);
-      STORE(zip_steps(low, high), 0, tile + (TILE_ROWS + r) * (TILE_COLUMNS / 2) + place);
+      const vec_t zero = 0.0f;
+      const vec_t low = select(zero, sums[r * OWN_VECTORS + c], is_token);
+      const vec_t high = r + 1 < rows ? select(zero, sums[(r + 1) * OWN_VECTORS + c], is_token) : zero;
+      const uvec_t pairs = bfloat16_pairs(low, high);
+      store_halves(pairs, (__global ushort *)tile + r * TILE_COLUMNS + place);
+      store_halves(pairs >> 16, (__global ushort *)tile + (r + 1) * TILE_COLUMNS + place);
+      STORE(AS_FLOATS(pairs), 0, tile + (TILE_ROWS + r) * (TILE_COLUMNS / 2) + place);
     }
 #else
   for (int r = 0; r < rows; ++r)

@@ -29,7 +29,7 @@ struct LinearCrossEntropyPartials: LinearCrossEntropyPartialsLaunch {
       descriptor.keepsTiles
       ? LinearCrossEntropyKeptLogits.classes(
         problem, budget: min(logitBudget, context.pool.maximumAllocation), tile: tile.rows) : 0
-    kernel = try context.program(variant.linearCrossEntropySource(descriptor.partialsDefines))
+    kernel = try context.program(variant.source(defines: descriptor.partialsDefines))
       .kernel("tilecl_linear_cross_entropy_partials")
   }
 

@@ -21,7 +21,7 @@ struct LinearCrossEntropyProducts: Sendable {
     let row = try LinearCrossEntropyBackward.row(for: descriptor, on: context)
     isPaired = row.multipliesPairs
     let program = try context.program(
-      row.linearCrossEntropySource(descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
+      row.source(defines: descriptor.backwardDefines(hasEntropy: hasEntropy, audits: audits)))
     tilesKernel = try program.kernel("tilecl_linear_cross_entropy_gradient_tiles")
     classifierKernel = try program.kernel("tilecl_linear_cross_entropy_classifier_gradient")
     embeddingKernel = try program.kernel("tilecl_linear_cross_entropy_embedding_gradient")

@@ -1,4 +1,3 @@
-import TileCLReference
 import TileCLRuntime
 
 /// The rows of the ``KernelTable`` whose kernels take every problem of linear cross-entropy, or every dense one in
@@ -23,9 +22,4 @@ enum LinearCrossEntropyRows {
 extension KernelVariant {
   /// Whether elements are multiplied two at a time.
   var multipliesPairs: Bool { requirement == .avx512bf16 }
-
-  /// The program of linear cross-entropy for some compile keys.
-  func linearCrossEntropySource(_ defines: [String: Int]) -> ProgramSource {
-    source(defines: multipliesPairs ? defines.merging(["PAIRED": 1]) { $1 } : defines)
-  }
 }

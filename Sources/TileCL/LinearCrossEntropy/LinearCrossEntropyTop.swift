@@ -20,7 +20,7 @@ struct LinearCrossEntropyTop: Sendable {
     tile = descriptor.tile
     top = kernel
     logits = try context.program(
-      LinearCrossEntropyBackward.row(for: descriptor, on: context).linearCrossEntropySource(descriptor.logitsDefines)
+      LinearCrossEntropyBackward.row(for: descriptor, on: context).source(defines: descriptor.logitsDefines)
     ).kernel("tilecl_linear_cross_entropy_gradient_tiles")
   }
 
