@@ -140,7 +140,10 @@ static const unsigned char cross_entropy_ampere[] = {
 #embed "linear_cross_entropy/linear_cross_entropy.ampere.cl"
 };
 static const unsigned char cross_entropy_gradient_lists[] = {
-#embed "linear_cross_entropy/gradient_lists.hopper.clh"
+#embed "linear_cross_entropy/gradient_lists.nvidia.clh"
+};
+static const unsigned char cross_entropy_gradients[] = {
+#embed "linear_cross_entropy/gradients.nvidia.clh"
 };
 static const unsigned char cross_entropy_logits_nvidia[] = {
 #embed "linear_cross_entropy/logits.nvidia.clh"
@@ -150,6 +153,9 @@ static const unsigned char cross_entropy_statistics_nvidia[] = {
 };
 static const unsigned char cross_entropy_backward_hopper[] = {
 #embed "linear_cross_entropy/linear_cross_entropy_backward.hopper.cl"
+};
+static const unsigned char cross_entropy_backward_ampere[] = {
+#embed "linear_cross_entropy/linear_cross_entropy_backward.ampere.cl"
 };
 static const unsigned char linear_distillation_common[] = {
 #embed "linear_distillation/common.clh"
@@ -297,10 +303,12 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_gradient_steps.cl", linear_cross_entropy_gradient_steps),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.hopper.cl", cross_entropy_hopper),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy.ampere.cl", cross_entropy_ampere),
-    FILE_ENTRY("linear_cross_entropy/gradient_lists.hopper.clh", cross_entropy_gradient_lists),
+    FILE_ENTRY("linear_cross_entropy/gradient_lists.nvidia.clh", cross_entropy_gradient_lists),
+    FILE_ENTRY("linear_cross_entropy/gradients.nvidia.clh", cross_entropy_gradients),
     FILE_ENTRY("linear_cross_entropy/logits.nvidia.clh", cross_entropy_logits_nvidia),
     FILE_ENTRY("linear_cross_entropy/statistics.nvidia.clh", cross_entropy_statistics_nvidia),
     FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.hopper.cl", cross_entropy_backward_hopper),
+    FILE_ENTRY("linear_cross_entropy/linear_cross_entropy_backward.ampere.cl", cross_entropy_backward_ampere),
     FILE_ENTRY("linear_distillation/common.clh", linear_distillation_common),
     FILE_ENTRY("linear_distillation/linear_distillation.cl", linear_distillation_linear_distillation),
     FILE_ENTRY("linear_distillation/linear_distillation_backward.cl", linear_distillation_backward),

@@ -11,6 +11,8 @@
 //   tile_maxima[column tile][n], with TILE_MAXIMA: the upper half of the largest z in the tile, rounded up; tiles of
 //   WARP_COLUMNS
 //
+//   kept[n][v] = z, with KEEP_LOGITS, for the first classes of a multiple of 64, or up to V
+//
 // E is [N, D], C is [V, D], both with D contiguous; distances between rows are any multiples of 16 bytes, as are
 // addresses; N and V are arbitrary.
 //
@@ -36,10 +38,13 @@
 // Needs: logits.nvidia.clh
 // Needs: statistics.nvidia.clh
 // Check: -D HAS_BIAS=1 -D SOFTCAP=1 -D SMOOTHING=1 -D ARGMAX=1
-// Check: -D WARPS_ACROSS=4 -D WARP_ROWS=32 -D STAGES=4 -D TILE_MAXIMA=1
+// Check: -D WARPS_ACROSS=4 -D WARP_ROWS=32 -D STAGES=4 -D TILE_MAXIMA=1 -D KEEP_LOGITS=1
 
 #ifndef TILE_MAXIMA
 #define TILE_MAXIMA 0
+#endif
+#ifndef KEEP_LOGITS
+#define KEEP_LOGITS 0
 #endif
 
 // Rows of a work-item, counted from its first one.
@@ -72,8 +77,8 @@ void tilecl_linear_cross_entropy_partials_ampere(
     __global const storage_t *embeddings, const ulong embedding_offset, const ulong embedding_stride,
     __global const storage_t *classes, const ulong class_offset, const ulong class_stride, __global const int *targets,
     const int tokens, const int vocabulary, const int hidden_size, const int columns_per_split, const int splits,
-    const int raster_rows, const float scale, __global float *partials,
-    __global ushort *tile_maxima BIAS_PARAMETERS SOFTCAP_PARAMETER)
+    const int raster_rows, const float scale, __global float *partials, __global ushort *tile_maxima,
+    __global float *kept, const int kept_stride BIAS_PARAMETERS SOFTCAP_PARAMETER)
 {
   __local uchar memory[RING_BYTES] __attribute__((aligned(128)));
   const uint ring = LOCAL_ADDRESS(memory);
@@ -136,6 +141,8 @@ void tilecl_linear_cross_entropy_partials_ampere(
         const int token = first_token + own_row + ROW_OF(2 * i + r);
         // Targets are read again for each tile: the cache has them, and registers are scarce.
         const uint target = (uint)targets[min(token, tokens - 1)] - (uint)first;
+        if (KEEP_LOGITS && token < tokens)
+          keep_logits(kept + (ulong)token * kept_stride + first, logits[i], r, min(left, kept_stride - first));
         const float top = take_logits(&rows[2 * i + r], logits[i], r, first, target, left);
         if (TILE_MAXIMA) {
           const uint warp_column = column + first_column_of_warp();

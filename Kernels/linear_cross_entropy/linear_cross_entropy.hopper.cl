@@ -50,15 +50,6 @@
 #define ROWS (2 * ROW_BLOCKS)
 #define ROW_OF(r) (64 * ((r) / 2) + 8 * ((r) % 2))
 
-// Writes a tile's logits of row r of two, of which `left` are wanted, in pairs.
-static inline void keep_logits(__global float *at, const float logits[SUMS], const int r, const int left)
-{
-#pragma unroll
-  for (int j = 0; j < SUMS / 4; ++j)
-    if (8 * j < left)
-      vstore2((float2)(logits[4 * j + 2 * r], logits[4 * j + 2 * r + 1]), 0, at + 8 * j);
-}
-
 __kernel __attribute__((reqd_work_group_size(WORK_ITEMS, 1, 1)))
 void tilecl_linear_cross_entropy_partials_hopper(
     __global const uchar *maps, __global const int *targets, const int tokens, const int vocabulary,

@@ -12,7 +12,7 @@
 //
 // The host takes as many columns at a time, a *wave*, as have room for their x, [N][wave], and runs, in this order,
 //
-//   PART_TILES       computes x and notes which cells, OWN_ROWS tokens by TILE_COLUMNS classes, hold some |g| that is
+//   PART_TILES       computes x and notes which cells, CELL_ROWS tokens by CELL_COLUMNS classes, hold some |g| that is
 //                    not below its token's threshold: those are live. Tiles without a flag, none of whose cells can be,
 //                    are not computed, but zero; ..._queues has the numbers of the others. Where the forward pass has
 //                    kept the logits, ..._stored_gradients makes x of those, to the same bits.
@@ -26,14 +26,14 @@
 // in memory, but one for each wave, whose order is that of the queue. Equal runs give equal bits, whatever the device
 // does first.
 //
-// Cells, and tiles of products, have fixed places in N and V, since waves begin at multiples of both: what the filter
-// leaves out does not depend on the size of a wave.
+// A cell is a warpgroup's part of a tile. Cells, and tiles of products, have fixed places in N and V, since waves begin
+// at multiples of both: what the filter leaves out does not depend on the size of a wave.
 //
 // Work-group (WORK_ITEMS, 1, 1), one a multiprocessor. Local memory: STAGES steps of both operands, STAGING_BYTES,
 // barriers.
 //
-// Tunables: those of the main loop, without SELF_FED; BLOCK_STEPS of a product is a cell's side over 64. The first part
-// is QUEUED, the others are LISTED.
+// Tunables: those of the main loop, without SELF_FED; BLOCK_STEPS of a product is a cell's side over 64, CELL_ROWS is
+// OWN_ROWS and CELL_COLUMNS is TILE_COLUMNS of the first part. That is QUEUED, the others are LISTED.
 //
 // Preconditions: N, V, D in 1 ... 2^30, D a multiple of 8, raster_rows at least 1; columns of a wave a multiple of
 // TILE_COLUMNS of the first part and of TILE_ROWS of the second, but for the last one; x has rows of so many columns.
@@ -42,7 +42,8 @@
 // Needs: ../nvidia/tanh.nvidia.clh
 // Needs: ../hopper/products.hopper.clh
 // Needs: logits.nvidia.clh
-// Needs: gradient_lists.hopper.clh
+// Needs: gradient_lists.nvidia.clh
+// Needs: gradients.nvidia.clh
 // Check: -D PART=0 -D QUEUED=1 -D STAGES=3 -D STAGING_BYTES=32768 -D HAS_BIAS=1 -D SOFTCAP=1 -D DENSE=1
 // Check: -D PART=0 -D QUEUED=1 -D ROW_BLOCKS=2 -D TILE_COLUMNS=192 -D STAGES=3 -D STAGING_BYTES=32768
 // Check: -D PART=1 -D A_TRANSPOSED=1 -D B_TRANSPOSED=1 -D LISTED=1 -D STAGES=3 -D STAGING_BYTES=32768 -D SMOOTHING=1
@@ -50,151 +51,45 @@
 
 #if PART == PART_TILES
 
-// What the gradients of a token's logits are made of.
-typedef struct {
-  float of_p;       // f A
-  float at_target;  // f R
-#if DENSE
-  float dense;  // f S
-#endif
-  float lse;
-  float low;        // log2 e times what the LSE was rounded by
-  float threshold;  // f times that of the filter
-  uint target;      // counted from the work-item's first column
-} token_t;
-
-static inline token_t token_of(__global const float *coefficients, __global const int *targets, const int token,
-                               const int tokens, const int first, const float factor)
+// Where the flag of a tile is.
+static inline ulong flag_of(const item_t *item, const int first_column, const int token_tiles)
 {
-  // Behind the last token, what is computed is not stored.
-  const int n = min(token, tokens - 1);
-  coefficients += n;
-  token_t result;
-  result.of_p = factor * coefficients[COEFFICIENT_A * (ulong)tokens];
-  result.at_target = factor * coefficients[COEFFICIENT_R * (ulong)tokens];
-#if DENSE
-  result.dense = factor * coefficients[COEFFICIENT_S * (ulong)tokens];
-#endif
-  result.lse = coefficients[COEFFICIENT_LSE * (ulong)tokens];
-  result.low = LOG2_E * coefficients[COEFFICIENT_LOW * (ulong)tokens];
-  result.threshold = token < tokens ? factor * coefficients[COEFFICIENT_THRESHOLD * (ulong)tokens] : INFINITY;
-  result.target = (uint)targets[n] - (uint)first;
-  return result;
+  return (first_column + (ulong)item->column) / TILE_COLUMNS * token_tiles + item->row / TILE_ROWS;
 }
 
-// The derivative of the softcap where it gives z; `ratio` is 1 / softcap.
-#if SOFTCAP
-#define SLOPE(z) ((1.0f - ratio * (z)) * (1.0f + ratio * (z)))
-#else
-#define SLOPE(z) 1.0f
-#endif
-#if DENSE
-#define DENSE_SHARE(token) ((token)->dense)
-#else
-#define DENSE_SHARE(token) 0.0f
-#endif
-
-// The gradient of a logit, of a class that is not the target.
-static inline float gradient_of(const float z, const token_t *token SOFTCAP_PARAMETER)
+// queues[wave][0]: how many tiles of the wave have a flag, queues[wave][1 ...]: the numbers of their items. A
+// work-group of LIST_ITEMS makes a queue.
+__kernel __attribute__((reqd_work_group_size(LIST_ITEMS, 1, 1)))
+void tilecl_linear_cross_entropy_gradient_queues(
+    __global const uint *flags, const int tokens, const int vocabulary, const int wave, const int raster_rows,
+    const int queue_stride, __global int *queues)
 {
-#if SOFTCAP
-  const float ratio = 1.0f / softcap;
-#endif
-  const float p = fast_exp2(fma(z - token->lse, LOG2_E, -token->low));
-  return (token->of_p * p - DENSE_SHARE(token)) * SLOPE(z);
-}
-
-// The same of the target, without losing the digits of p - 1.
-static inline float target_gradient_of(const float z, const token_t *token SOFTCAP_PARAMETER)
-{
-#if SOFTCAP
-  const float ratio = 1.0f / softcap;
-#endif
-  const float log_p = (z - token->lse) - token->low / LOG2_E;
-  return (fma(expm1(log_p), token->of_p, token->at_target) - DENSE_SHARE(token)) * SLOPE(z);
-}
-
-// Makes gradients of logits of row r of two, in 64 columns of which `left` are there; `target` is counted from the
-// work-item's first one. Returns whether one of them is not below the threshold.
-static inline bool take_gradients(float x[32], const int r, const token_t *token, const uint target,
-                                  const int left SOFTCAP_PARAMETER)
-{
-  float hit = 0.0f;
-  if (target < 64 && target % 8 < 2) {
-#pragma unroll
-    for (int j = 0; j < 8; ++j)
-#pragma unroll
-      for (int e = 0; e < 2; ++e)
-        hit = target == (uint)(8 * j + e) ? x[4 * j + 2 * r + e] : hit;
-    hit = target_gradient_of(hit, token SOFTCAP_ARGUMENT);
-  }
-  bool exceeds = false;
-#pragma unroll
-  for (int j = 0; j < 8; ++j)
-#pragma unroll
-    for (int e = 0; e < 2; ++e) {
-      float g = gradient_of(x[4 * j + 2 * r + e], token SOFTCAP_ARGUMENT);
-      g = target == (uint)(8 * j + e) ? hit : g;
-      // Columns that are not there read as zeros later on, not as what p would be of their logit 0.
-      g = 8 * j + e < left ? g : 0.0f;
-      // Not "at least", so that a NaN counts.
-      exceeds |= !(fabs(g) < token->threshold);
-      x[4 * j + 2 * r + e] = g;
-    }
-  return exceeds;
-}
-
-#define STORED_ITEMS 256
-
-// The same of logits that the forward pass has kept, [n][logit_stride], by work-groups of STORED_ITEMS, one for each
-// cell: group (cell of the wave's classes, cell of tokens). x is [n][x_stride].
-__kernel __attribute__((reqd_work_group_size(STORED_ITEMS, 1, 1)))
-void tilecl_linear_cross_entropy_stored_gradients(
-    __global const float *logits, const int logit_stride, __global const int *targets, const int tokens,
-    const int first_column, const int columns, __global const uint *flags, __global const float *coefficients,
-    __global const float *factors, const int live_stride, __global int *live, __global storage_t *x,
-    const int x_stride SOFTCAP_PARAMETER)
-{
-  __local token_t own[OWN_ROWS];
-  __local int is_live;
+  __local int wanted[LIST_ITEMS];
   const int item = (int)get_local_id(0);
-  const int cell = first_column / TILE_COLUMNS + (int)get_group_id(0);
-  const int column = (int)get_group_id(0) * TILE_COLUMNS;
-  const int row = (int)get_group_id(1) * OWN_ROWS;
-  const bool is_wanted =
-      flags == 0 || flags[(ulong)cell * CEIL_DIV(tokens, TILE_ROWS) + row / TILE_ROWS] != 0;
-  if (item < OWN_ROWS)
-    own[item] = token_of(coefficients, targets, row + item, tokens, first_column + column, factors[0]);
-  if (item == 0)
-    is_live = 0;
-  barrier(CLK_LOCAL_MEM_FENCE);
-  bool exceeds = false;
-  for (int i = 4 * item; i < OWN_ROWS * TILE_COLUMNS; i += 4 * STORED_ITEMS) {
-    const int r = i / TILE_COLUMNS, c = i % TILE_COLUMNS;
-    if (row + r >= tokens)
-      break;
-    float g[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    // Rows hold multiples of 64, so four are there if one is.
-    if (is_wanted && column + c < columns) {
-      const token_t token = own[r];
-      const float4 z = vload4(0, logits + (ulong)(row + r) * logit_stride + first_column + column + c);
-      const float all[4] = {z.x, z.y, z.z, z.w};
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        g[e] = token.target == (uint)(c + e) ? target_gradient_of(all[e], &token SOFTCAP_ARGUMENT)
-                                             : gradient_of(all[e], &token SOFTCAP_ARGUMENT);
-        g[e] = column + c + e < columns ? g[e] : 0.0f;
-        exceeds |= !(fabs(g[e]) < token.threshold);
-      }
+  const int first_column = (int)get_group_id(0) * wave;
+  const int columns = min(wave, vocabulary - first_column);
+  const work_t work = {.row_tiles = CEIL_DIV(tokens, TILE_ROWS),
+                       .splits = CEIL_DIV(columns, TILE_COLUMNS),
+                       .columns_per_split = TILE_COLUMNS,
+                       .columns = (uint)columns,
+                       .raster_rows = raster_rows};
+  const int items = work.row_tiles * work.splits;
+  __global int *queue = queues + get_group_id(0) * (ulong)queue_stride;
+  int count = 0;
+  for (int number = 0; number < items; number += LIST_ITEMS) {
+    if (number + item < items) {
+      const item_t own = item_of(number + item, &work);
+      wanted[item] = flags[flag_of(&own, first_column, work.row_tiles)] != 0;
     }
-    vstore2((uint2)(packed(g[0], g[1]), packed(g[2], g[3])), 0,
-            (__global uint *)(x + (ulong)(row + r) * x_stride + column + c));
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (item == 0)
+      for (int i = 0; i < min(LIST_ITEMS, items - number); ++i)
+        if (wanted[i])
+          queue[1 + count++] = number + i;
+    barrier(CLK_LOCAL_MEM_FENCE);
   }
-  if (exceeds)
-    is_live = 1;
-  barrier(CLK_LOCAL_MEM_FENCE);
-  if (item == 0 && is_live)
-    live[(ulong)(row / OWN_ROWS) * live_stride + cell] = 1;
+  if (item == 0)
+    queue[0] = count;
 }
 
 // Fills a piece in local memory with zeros; a warpgroup does.
@@ -219,7 +114,7 @@ static inline void store_zeros(const uint piece, const ulong x_map, const int co
 // live[cell of tokens][cell of classes] is to be 0 before the first wave; x is the third map.
 __kernel __attribute__((reqd_work_group_size(WORK_ITEMS, 1, 1)))
 void tilecl_linear_cross_entropy_gradient_tiles_hopper(
-    __global const uchar *maps, __global const int *targets, const int tokens, const int hidden_size,
+    __global const uchar *maps, const int hidden_size, __global const int *targets, const int tokens,
     const int first_column, const int columns, const int raster_rows, const float scale,
     __global const uint *flags, __global const int *queues, const ulong queue_offset,
     __global const float *coefficients, __global const float *factors, const int live_stride,

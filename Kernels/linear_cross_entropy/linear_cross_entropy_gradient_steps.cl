@@ -177,20 +177,23 @@ __kernel void tilecl_linear_cross_entropy_live_targets(
   atomic_or(live + (size_t)(column / tile_rows) * token_tiles + at / entries / tile_columns, full);
 }
 
-// dE[n, d] = scale sums[n, d] - S[n] smoothing[d], smoothing[d] = scale sum_v w[v] C[v, d] if SMOOTHING; row by row.
+// dE[n, d] = scale sums[n, d] - S[n] smoothing[d], smoothing[d] = scale sum_v w[v] C[v, d] if SMOOTHING; row by row, a
+// work-item every get_global_size(0)-th of a row.
 __kernel void tilecl_linear_cross_entropy_embeddings(
     __global const float *sums, uint tokens, uint hidden_size, float scale, __global const float *coefficients,
     __global const float *smoothing, __global storage_t *embedding_gradient)
 {
-  const uint d = get_global_id(0), n = get_global_id(1);
-  if (d >= hidden_size)
-    return;
-  const size_t at = (size_t)n * hidden_size + d;
-  float x = scale * sums[at];
+  const size_t n = get_global_id(1);
 #if SMOOTHING
-  x -= coefficients[COEFFICIENT_S * (size_t)tokens + n] * smoothing[d];
+  const float dense = coefficients[COEFFICIENT_S * (size_t)tokens + n];
 #endif
-  store_storage(embedding_gradient, at, x);
+  for (size_t d = get_global_id(0); d < hidden_size; d += get_global_size(0)) {
+    float x = scale * sums[n * hidden_size + d];
+#if SMOOTHING
+    x -= dense * smoothing[d];
+#endif
+    store_storage(embedding_gradient, n * hidden_size + d, x);
+  }
 }
 
 // db[v] = scale sum of the shares of v's tiles - w[v] S, S = scale sum_n S[n] in smoothing[0] if SMOOTHING.

@@ -1,10 +1,11 @@
 // Linear cross-entropy, forward: what goes before and after the statistics that linear_cross_entropy.cl makes.
 //
+//   tilecl_linear_cross_entropy_check      a verdict on every target
 //   tilecl_linear_cross_entropy_targets    the class of each token in this classifier
 //   tilecl_linear_cross_entropy_combine    statistics of parts of the vocabulary, merged in order
 //   tilecl_linear_cross_entropy_finish     what follows from a token's statistics
 //   tilecl_linear_cross_entropy_weights    the sum of class weights
-//   tilecl_linear_cross_entropy_reduce     the losses' sum, and a verdict on every target
+//   tilecl_linear_cross_entropy_reduce     the losses' sum
 //   tilecl_linear_cross_entropy_top        the classes with the largest logits of tiles
 //
 // Token n of a sequence is judged by row n + shift of the targets, if that is in the same sequence. Targets are int32,
@@ -36,6 +37,27 @@
 static inline float finite_or_zero(const float maximum)
 {
   return isinf(maximum) ? 0.0f : maximum;
+}
+
+// verdicts[0]: ~n for the first row n of the targets that has something which is neither ignore_index nor a class of
+// the whole vocabulary; verdicts[1]: the same for `selected` and the classes of this classifier. Both are to be 0, and
+// stay so where nothing is wrong.
+__kernel void tilecl_linear_cross_entropy_check(
+    uint tokens, uint entries, __global const int *targets, ulong target_offset, ulong target_stride, int ignore_index,
+    uint whole_vocabulary, uint selected_entries, __global const int *selected, ulong selected_offset,
+    ulong selected_stride, uint vocabulary, __global uint *verdicts)
+{
+  const uint n = get_global_id(0);
+  if (n >= tokens)
+    return;
+  for (uint e = 0; e < entries; ++e) {
+    const int index = targets[target_offset + n * target_stride + e];
+    if (index != ignore_index && (uint)index >= whole_vocabulary)
+      atomic_max(verdicts, ~n);
+  }
+  for (uint e = 0; e < selected_entries; ++e)
+    if ((uint)selected[selected_offset + n * selected_stride + e] >= vocabulary)
+      atomic_max(verdicts + 1, ~n);
 }
 
 // classes[n]: with TARGETS_PROBABILITIES the row of probabilities, else the class in this classifier; -1 for none.
@@ -256,36 +278,22 @@ void tilecl_linear_cross_entropy_weights(__global const float *weights, uint cou
 #define REDUCTION_MEAN 2
 #define REDUCTION_DIVIDED 3
 
-// status: the first element of the targets that is neither ignore_index nor a class of the whole vocabulary, or the
-// number of elements; its value; the first element of `selected` that is no class of this classifier; its value.
 // denominator[0]: what a mean divides by, the number of tokens that count or the sum of their class weights.
 // result[0], unless reduction is 0: the losses' sum (1), their mean (2), their sum over `divisor` (3); a mean of none
 // is 0. accuracy[0], if not null: the share of tokens that count whose argmax is their target.
 __kernel __attribute__((reqd_work_group_size(REDUCE_ITEMS, 1, 1)))
 void tilecl_linear_cross_entropy_reduce(
-    __global const float *losses, __global const float *masses, uint tokens, uint entries, __global const int *targets,
-    ulong target_offset, ulong target_stride, int ignore_index, uint whole_vocabulary, uint sequence_length, int shift,
-    uint selected_entries, __global const int *selected, ulong selected_offset, ulong selected_stride, uint vocabulary,
-    int reduction, float divisor, __global const int *argmaxes, __global float *result, __global float *accuracy,
-    __global float *denominator, __global ulong *status)
+    __global const float *losses, __global const float *masses, uint tokens, __global const int *targets,
+    ulong target_offset, ulong target_stride, int ignore_index, uint sequence_length, int shift, int reduction,
+    float divisor, __global const int *argmaxes, __global float *result, __global float *accuracy,
+    __global float *denominator)
 {
   __local float highs[REDUCE_ITEMS], lows[REDUCE_ITEMS], mass_highs[REDUCE_ITEMS], mass_lows[REDUCE_ITEMS];
-  __local ulong firsts[REDUCE_ITEMS], first_selected[REDUCE_ITEMS];
   __local uint counts[REDUCE_ITEMS], hits[REDUCE_ITEMS];
   const uint item = get_local_id(0);
-  const ulong target_count = (ulong)tokens * entries, selected_count = (ulong)tokens * selected_entries;
   float high = 0.0f, low = 0.0f, mass_high = 0.0f, mass_low = 0.0f;
-  ulong first = target_count, bad_selection = selected_count;
   uint count = 0, hit = 0;
   for (size_t n = item; n < tokens; n += REDUCE_ITEMS) {
-    for (uint e = 0; e < entries; ++e) {
-      const int index = targets[target_offset + n * target_stride + e];
-      if (index != ignore_index && (uint)index >= whole_vocabulary)
-        first = min(first, (ulong)(n * entries + e));
-    }
-    for (uint e = 0; e < selected_entries; ++e)
-      if ((uint)selected[selected_offset + n * selected_stride + e] >= vocabulary)
-        bad_selection = min(bad_selection, (ulong)(n * selected_entries + e));
 #if TARGETS == TARGETS_CLASSES
     const int row = target_row(n, sequence_length, shift);
     const int index = row < 0 ? ignore_index : targets[target_offset + row * target_stride];
@@ -307,8 +315,6 @@ void tilecl_linear_cross_entropy_reduce(
   lows[item] = low;
   mass_highs[item] = mass_high;
   mass_lows[item] = mass_low;
-  firsts[item] = first;
-  first_selected[item] = bad_selection;
   counts[item] = count;
   hits[item] = hit;
   barrier(CLK_LOCAL_MEM_FENCE);
@@ -324,23 +330,12 @@ void tilecl_linear_cross_entropy_reduce(
       add_exactly(&h, &l, mass_highs[other]);
       mass_highs[item] = h;
       mass_lows[item] = l;
-      firsts[item] = min(firsts[item], firsts[other]);
-      first_selected[item] = min(first_selected[item], first_selected[other]);
       counts[item] += counts[other];
       hits[item] += hits[other];
     }
     barrier(CLK_LOCAL_MEM_FENCE);
   }
   if (item == 0) {
-    status[0] = firsts[0];
-    status[1] = firsts[0] < target_count
-                    ? (uint)targets[target_offset + firsts[0] / entries * target_stride + firsts[0] % entries]
-                    : 0;
-    status[2] = first_selected[0];
-    status[3] = first_selected[0] < selected_count
-                    ? (uint)selected[selected_offset + first_selected[0] / selected_entries * selected_stride +
-                                     first_selected[0] % selected_entries]
-                    : 0;
     // An infinite sum leaves a NaN in its rounding error.
     const float sum = isfinite(highs[0]) ? highs[0] + lows[0] : highs[0];
     const float divides = isfinite(mass_highs[0]) ? mass_highs[0] + mass_lows[0] : mass_highs[0];

@@ -67,29 +67,8 @@ void tilecl_matmul(MATMUL_PARAMETERS)
           + place.first_column * (TRANSPOSE_B ? b_row_stride : 1),
       a_row_stride, b_row_stride, rows - place.first_row, columns - place.first_column,
       place.end_depth - place.first_depth};
-  const uint steps = CEIL_DIV(from.depth, STEP_DEPTH);
-
-#pragma unroll
-  for (uint t = 0; t < STAGES - 1; ++t) {
-    if (t < steps)
-      fill_slot(ring + t * SLOT_BYTES, &from, t * STEP_DEPTH, TRANSPOSE_A, !TRANSPOSE_B);
-    COMMIT_COPIES();
-  }
   float sums[ROW_BLOCKS][SUMS];
-  clear_sums(sums);
-  uint slot = 0;
-  uint free_slot = STAGES - 1;
-  for (uint t = 0; t < steps; ++t) {
-    // A slot is filled anew as soon as the whole group has read it.
-    WAIT_COPIES(STAGES - 2);
-    MEET_GROUP();
-    if (t + STAGES - 1 < steps)
-      fill_slot(ring + free_slot * SLOT_BYTES, &from, (t + STAGES - 1) * STEP_DEPTH, TRANSPOSE_A, !TRANSPOSE_B);
-    COMMIT_COPIES();
-    multiply_slot(sums, ring + slot * SLOT_BYTES, TRANSPOSE_A, !TRANSPOSE_B);
-    free_slot = slot;
-    slot = slot == STAGES - 1 ? 0 : slot + 1;
-  }
+  multiply_tile(sums, ring, &from, 0, TRANSPOSE_A, !TRANSPOSE_B);
 
 #pragma unroll
   for (int i = 0; i < ROW_BLOCKS; ++i)

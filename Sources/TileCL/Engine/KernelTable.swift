@@ -195,7 +195,7 @@ public enum KernelTable {
         "hopper/products.hopper.clh", "linear_cross_entropy/logits.nvidia.clh",
         "linear_cross_entropy/statistics.nvidia.clh",
       ], file: LinearCrossEntropyHopperPartials.file, requirement: .wgmma,
-      scope: LinearCrossEntropyHopperPartials.scope,
+      scope: LinearCrossEntropyMatrixScope.text,
       tunings: LinearCrossEntropyHopperTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .linearCrossEntropy, name: "ampere",
@@ -204,7 +204,7 @@ public enum KernelTable {
         "nvidia/tanh.nvidia.clh", "linear_cross_entropy/logits.nvidia.clh",
         "linear_cross_entropy/statistics.nvidia.clh",
       ], file: LinearCrossEntropyAmperePartials.file, requirement: .mma,
-      scope: LinearCrossEntropyAmperePartials.scope,
+      scope: LinearCrossEntropyMatrixScope.text,
       tunings: LinearCrossEntropyAmpereTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .linearCrossEntropy, name: "avx512bf16",
@@ -227,10 +227,19 @@ public enum KernelTable {
       headers: [
         "linear_cross_entropy/common.clh", "hopper/instructions.hopper.clh", "nvidia/tanh.nvidia.clh",
         "hopper/products.hopper.clh", "linear_cross_entropy/logits.nvidia.clh",
-        "linear_cross_entropy/gradient_lists.hopper.clh",
-      ], file: LinearCrossEntropyHopperBackward.file, requirement: .wgmma,
-      scope: LinearCrossEntropyHopperBackward.scope,
+        "linear_cross_entropy/gradient_lists.nvidia.clh", "linear_cross_entropy/gradients.nvidia.clh",
+      ], file: LinearCrossEntropyHopperProduct.file, requirement: .wgmma,
+      scope: LinearCrossEntropyMatrixScope.backwardText,
       tunings: LinearCrossEntropyHopperGradientTiles.tunings.map(\.name)),
+    KernelVariant(
+      operation: .linearCrossEntropy, part: .backward, name: "ampere",
+      headers: [
+        "linear_cross_entropy/common.clh", "ampere/instructions.ampere.clh", "ampere/products.ampere.clh",
+        "nvidia/tanh.nvidia.clh", "linear_cross_entropy/logits.nvidia.clh",
+        "linear_cross_entropy/gradient_lists.nvidia.clh", "linear_cross_entropy/gradients.nvidia.clh",
+      ], file: LinearCrossEntropyAmpereProduct.file, requirement: .mma,
+      scope: LinearCrossEntropyMatrixScope.backwardText,
+      tunings: LinearCrossEntropyAmpereGradientTiles.tunings.map(\.name)),
     KernelVariant(
       operation: .linearCrossEntropy, part: .backward, name: "avx512bf16",
       headers: [

@@ -53,7 +53,8 @@ struct LinearCrossEntropyArguments: Sendable {
     }
   }
 
-  private static let none: [KernelArgument] = [.noBuffer, .element(0), .element(0)]
+  /// Those of rows that there are not.
+  static let none: [KernelArgument] = [.noBuffer, .element(0), .element(0)]
 
   /// Class weights, and where those of this classifier begin.
   var ownClassWeights: [KernelArgument] { [classWeights, .element(problem.firstClass)] }
@@ -69,13 +70,13 @@ struct LinearCrossEntropyArguments: Sendable {
   var scale: KernelArgument { .float(problem.logits.scale) }
   var softcap: KernelArgument { .float(problem.logits.softcap ?? 1) }
   /// The operands of logits on matrix units.
-  var mappedEmbeddings: HopperMaps.Operand { mapped(embeddings, rows: problem.tokens) }
-  var mappedClassifier: HopperMaps.Operand { mapped(classifier, rows: problem.vocabulary) }
+  var embeddingOperand: MatrixOperand { operand(embeddings, rows: problem.tokens) }
+  var classifierOperand: MatrixOperand { operand(classifier, rows: problem.vocabulary) }
 
-  private func mapped(_ matrix: [KernelArgument], rows: Int) -> HopperMaps.Operand {
-    // The distance between rows of a single one is never taken, but a map wants a valid one.
+  private func operand(_ matrix: [KernelArgument], rows: Int) -> MatrixOperand {
+    // The distance between rows of a single one is never taken, but a tensor map wants a valid one.
     let place = rows == 1 ? matrix.prefix(2) + [.element(problem.hiddenSize)] : matrix
-    return HopperMaps.Operand(place, count: rows, width: problem.hiddenSize)
+    return MatrixOperand(place, count: rows, width: problem.hiddenSize)
   }
 
   /// How many classes targets name for each token.

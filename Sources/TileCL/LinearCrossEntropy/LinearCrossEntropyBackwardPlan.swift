@@ -24,9 +24,9 @@ public import TileCLReference
 /// wave, nor on whether the forward pass kept its tiles, which saves computing those that are left out. No sum is in
 /// an order of chance, and no two work-groups write one element.
 ///
-/// Matrix units, on NVIDIA Hopper, take x rounded to the dtype, after a scaling by a power of 2. Their tiles are larger
-/// and leave classes in their order. Gradients below the threshold may then be kept beside larger ones, and since waves
-/// are added to dE one by one, its last bits follow from their size; equal runs give equal bits all the same. CPUs that
+/// Matrix units, on NVIDIA Ampere and newer, take x rounded to the dtype, after a scaling by a power of 2. Their tiles
+/// leave classes in their order. Gradients below the threshold may then be kept beside larger ones, and since waves are
+/// added to dE one by one, its last bits follow from their size; equal runs give equal bits all the same. CPUs that
 /// multiply pairs of bf16 take x rounded to bf16, in the usual tiles and to the bits that those promise.
 ///
 /// Source: the filter and the order of the vocabulary are those of Wijmans et al., arXiv 2411.09009.
@@ -67,15 +67,24 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
         engine: engine, context: context)
     }
     let tuned = try KernelTable.firstTuned(.linearCrossEntropy, part: .backward, hasUserCode: false, on: context) {
-      (row) -> KernelTable.TunedKernel<LinearCrossEntropyHopperBackward>? in
-      guard row.file == LinearCrossEntropyHopperBackward.file else { return nil }
-      return KernelTable.TunedKernel(
-        objection: LinearCrossEntropyHopperBackward.objection(descriptor, audits: audits), suits: { true },
-        make: {
-          try LinearCrossEntropyHopperBackward(
-            descriptor, descriptor: kernels, variant: row, filter: filter, parameters: parameters, budget: budget,
-            engine: engine, context: context)
-        })
+      (row) -> KernelTable.TunedKernel<any LinearCrossEntropyBackwardPass>? in
+      func matrixKernels<Product: LinearCrossEntropyGradientProduct>(
+        _ product: Product.Type
+      ) -> KernelTable.TunedKernel<any LinearCrossEntropyBackwardPass> {
+        typealias Backward = LinearCrossEntropyMatrixBackward<Product>
+        return KernelTable.TunedKernel(
+          objection: Backward.objection(descriptor, audits: audits, on: context.device), suits: { true },
+          make: {
+            try Backward(
+              descriptor, descriptor: kernels, variant: row, filter: filter, parameters: parameters, budget: budget,
+              engine: engine, context: context)
+          })
+      }
+      return switch row.file {
+      case LinearCrossEntropyHopperProduct.file: matrixKernels(LinearCrossEntropyHopperProduct.self)
+      case LinearCrossEntropyAmpereProduct.file: matrixKernels(LinearCrossEntropyAmpereProduct.self)
+      default: nil
+      }
     }
     self.portable = portable
     if let tuned {
@@ -104,17 +113,17 @@ public struct LinearCrossEntropyBackwardPlan: Sendable {
   ///     4 t u + 4 V          an audit
   ///     4                    class weights
   ///
-  /// where what is frozen takes nothing. The kernels of matrix units have cells of c = 64 or 128 tokens and r = 128,
-  /// 192 or 256 classes, t and u of them, waves of w classes, as many as ⌊budget / 2 N⌋ allows and leave least of the
-  /// device idle, and tiles of m rows for products:
+  /// where what is frozen takes nothing. The kernels of matrix units have cells of c tokens and r classes, on Hopper 64
+  /// or 128 and 128, 192 or 256, on Ampere 32 or 64 and 64, t and u of them, waves of w classes, as many as
+  /// ⌊budget / 2 N⌋ allows and leave least of the device idle, and tiles of m rows for products:
   ///
   ///     2 N w                gradients of logits of a wave
   ///     40 N + 4 t u + 8     coefficients and targets of tokens, and which cells are live
-  ///     4 t u + 4 ⌈V / w⌉    which tiles are computed, rounded up, if the forward pass kept its tiles
+  ///     4 t u + 4 ⌈V / w⌉    which tiles are computed, rounded up, if the forward pass kept its; on Ampere 2 t u
   ///     4 N D                sums of dE
   ///     4 w ⌈N / 256⌉        shares of the bias
   ///     4 (1 + t) ⌈w / m⌉ + 4 (1 + w / r) ⌈N / m⌉     lists of live cells
-  ///     1024                 descriptions of the operands
+  ///     1024                 descriptions of the operands, on Hopper
   ///     4 N + 4 (⌈N / 256⌉ + ⌈V / 256⌉ + 2) D         as above
   public var workspaceByteCount: Int { backward?.workspaceByteCount ?? 0 }
 

@@ -15,6 +15,7 @@ struct LinearCrossEntropyForward: Sendable {
   private let order: OnDemand<LinearCrossEntropyOrder>
   let top: LinearCrossEntropyTop?
   private let context: Context
+  private let check: Kernel
   private let targets: Kernel
   private let gather: Kernel
   private let combine: Kernel
@@ -38,12 +39,12 @@ struct LinearCrossEntropyForward: Sendable {
       switch row.file {
       case LinearCrossEntropyHopperPartials.file:
         KernelTable.TunedKernel(
-          objection: LinearCrossEntropyHopperPartials.objection(problem), suits: { true },
+          objection: LinearCrossEntropyMatrixScope.objection(problem), suits: { true },
           make: { try LinearCrossEntropyHopperPartials(problem, variant: row, logitBudget: logitBudget, on: context) })
       case LinearCrossEntropyAmperePartials.file:
         KernelTable.TunedKernel(
           objection: LinearCrossEntropyAmperePartials.objection(problem, on: context.device), suits: { true },
-          make: { try LinearCrossEntropyAmperePartials(problem, variant: row, on: context) })
+          make: { try LinearCrossEntropyAmperePartials(problem, variant: row, logitBudget: logitBudget, on: context) })
       default: nil
       }
     }
@@ -51,6 +52,7 @@ struct LinearCrossEntropyForward: Sendable {
     partials = try tuned?.launch ?? portable.value()
     portablePartials = portable
     let steps = try context.steps(.merge, descriptor.stepsDefines)
+    check = try steps.kernel("tilecl_linear_cross_entropy_check")
     targets = try steps.kernel("tilecl_linear_cross_entropy_targets")
     gather = try context.steps(.lookup, descriptor.lookupDefines).kernel("tilecl_linear_cross_entropy_gather")
     combine = try steps.kernel("tilecl_linear_cross_entropy_combine")
@@ -65,8 +67,8 @@ struct LinearCrossEntropyForward: Sendable {
       : nil
   }
 
-  /// Two places of bad targets and classes, and their values.
-  static let statusByteCount = 32
+  /// Two verdicts, on targets and selected classes.
+  private static let verdictByteCount = 8
 
   /// The bytes that a run takes beside arguments and results, where nothing is freed before the end.
   var workspaceByteCount: Int {
@@ -77,7 +79,7 @@ struct LinearCrossEntropyForward: Sendable {
     if problem.reduction != .none { perToken += 1 }
     if !problem.outputs.contains(.argmax), problem.outputs.contains(.accuracy) { perToken += 1 }
     return partials.byteCount + partials.mapByteCount + 4 * perToken * tokens + (problem.loss.hasClassWeights ? 4 : 0)
-      + Self.statusByteCount + (top?.workspaceByteCount ?? 0)
+      + Self.verdictByteCount + (top?.workspaceByteCount ?? 0)
       + (keepsOrder ? LinearCrossEntropyOrder.workspaceByteCount(problem) : 0)
   }
 
@@ -186,7 +188,7 @@ struct LinearCrossEntropyForward: Sendable {
     return (LinearCrossEntropyStatistics(values: values, gradientTiles: own?.gradientTiles), arguments)
   }
 
-  /// Enqueues what follows from the statistics over the whole vocabulary, and waits for the verdict on the targets.
+  /// Enqueues what follows from the statistics over the whole vocabulary.
   func output(
     _ statistics: LinearCrossEntropyStatistics, _ arguments: LinearCrossEntropyArguments, engine: Engine
   ) throws -> LinearCrossEntropyOutput {
@@ -219,10 +221,9 @@ struct LinearCrossEntropyForward: Sendable {
     list += try [logProbabilities, entropy].map { try $0?.kernelArgument ?? .noBuffer }
     try context.queue.launch(finish, count: tokens, list + [try argmax?.kernelArgument ?? .noBuffer])
 
-    let status = try context.makeBuffer(byteCount: Self.statusByteCount)
     try enqueueReduce(
       arguments, losses: losses, masses: masses, argmax: accuracy == nil ? nil : argmax, loss: loss,
-      accuracy: accuracy, denominator: denominator, status: status)
+      accuracy: accuracy, denominator: denominator)
     let selected = try numbers(problem.selectedCount > 0, [tokens, problem.selectedCount])
     if let selected {
       try enqueueGather(
@@ -230,7 +231,6 @@ struct LinearCrossEntropyForward: Sendable {
         sequences: [.count(max(tokens, 1)), .int32(0)], into: selected.kernelArgument)
     }
     let best = try top?.enqueue(arguments, lse: lse, engine: engine)
-    try requireValidTargets(status, entries: arguments.entries)
     return LinearCrossEntropyOutput(
       loss: loss, lse: lse, logProbabilities: outputs.contains(.logProbabilities) ? logProbabilities : nil,
       entropy: entropy,
@@ -252,32 +252,61 @@ struct LinearCrossEntropyForward: Sendable {
 
   private func enqueueReduce(
     _ arguments: LinearCrossEntropyArguments, losses: KernelArgument, masses: Tensor<Float>, argmax: Tensor<Int32>?,
-    loss: Tensor<Float>, accuracy: Tensor<Float>?, denominator: Tensor<Float>, status: Buffer
+    loss: Tensor<Float>, accuracy: Tensor<Float>?, denominator: Tensor<Float>
   ) throws {
-    var list = [losses, try masses.kernelArgument, arguments.tokens, .count(arguments.entries)] + arguments.targets
-    list += [arguments.ignoreIndex, arguments.wholeVocabulary] + arguments.sequences
-    list += [.count(problem.selectedCount)] + arguments.selected + [arguments.vocabulary]
+    var list = [losses, try masses.kernelArgument, arguments.tokens] + arguments.targets
+    list += [arguments.ignoreIndex] + arguments.sequences
     list += [.int32(problem.reduction.kernelValue), .float(arguments.divisor)]
     list += [try argmax?.kernelArgument ?? .noBuffer]
     list += [problem.reduction == .none ? .noBuffer : try loss.kernelArgument]
-    list += [try accuracy?.kernelArgument ?? .noBuffer, try denominator.kernelArgument, .buffer(status)]
+    list += [try accuracy?.kernelArgument ?? .noBuffer, try denominator.kernelArgument]
     try context.queue.launch(
       reduce, global: [descriptor.reduceItems], local: [descriptor.reduceItems], list)
   }
+}
 
-  private func requireValidTargets(_ status: Buffer, entries: Int) throws {
-    var verdict = [UInt64](repeating: 0, count: 4)
-    try verdict.withUnsafeMutableBytes { try context.queue.read(status, into: $0) }
-    if entries > 0, verdict[0] < UInt64(problem.tokens * entries) {
-      let place = Int(verdict[0])
-      throw problem.targetError(
-        token: place / entries, entry: place % entries, value: Int32(truncatingIfNeeded: verdict[1]))
+extension LinearCrossEntropyForward {
+  /// What a run has to wait for before its results are anyone's.
+  struct Check {
+    fileprivate let verdicts: Buffer
+    fileprivate let event: Event
+  }
+
+  /// Enqueues a look at all targets and selected classes.
+  func enqueueCheck<Element>(_ inputs: LinearCrossEntropyInputs<Element>) throws -> Check {
+    let verdicts = try context.makeBuffer(byteCount: Self.verdictByteCount)
+    try context.queue.fill(verdicts)
+    func rows(_ tensor: Tensor<Int32>?) throws -> [KernelArgument] {
+      try tensor?.rowArguments ?? LinearCrossEntropyArguments.none
     }
-    let selected = problem.selectedCount
-    if selected > 0, verdict[2] < UInt64(problem.tokens * selected) {
-      let place = Int(verdict[2])
-      throw problem.selectionError(
-        token: place / selected, entry: place % selected, value: Int32(truncatingIfNeeded: verdict[3]))
+    var list: [KernelArgument] = [.count(problem.tokens), .count(problem.targets.classCount ?? 0)]
+    list += try rows(inputs.targets) + [.int32(problem.ignoreIndex), .count(problem.wholeVocabulary)]
+    list += try [.count(problem.selectedCount)] + rows(inputs.selected) + [.count(problem.vocabulary)]
+    let event = try context.queue.launch(check, count: problem.tokens, list + [.buffer(verdicts)])
+    return Check(verdicts: verdicts, event: event)
+  }
+
+  /// Waits for the verdict, but for nothing that was enqueued since.
+  func require<Element>(_ check: Check, of inputs: LinearCrossEntropyInputs<Element>) throws {
+    var verdicts: [UInt32] = [0, 0]
+    try verdicts.withUnsafeMutableBytes {
+      try context.answers.read(check.verdicts, into: $0, after: [check.event])
+    }
+    func first(
+      _ verdict: UInt32, _ tensor: Tensor<Int32>?, _ isBad: (Int32) -> Bool
+    ) throws -> (token: Int, entry: Int, value: Int32)? {
+      guard verdict != 0, let tensor else { return nil }
+      let token = Int(~verdict)
+      let row = try tensor.sliced(axis: 0, range: token..<token + 1).array()
+      let entry = row.firstIndex(where: isBad) ?? 0
+      return (token, entry, row[entry])
+    }
+    let (vocabulary, own, ignored) = (problem.wholeVocabulary, problem.vocabulary, problem.ignoreIndex)
+    if let bad = try first(verdicts[0], inputs.targets, { $0 != ignored && !(0..<vocabulary).contains(Int($0)) }) {
+      throw problem.targetError(token: bad.token, entry: bad.entry, value: bad.value)
+    }
+    if let bad = try first(verdicts[1], inputs.selected, { !(0..<own).contains(Int($0)) }) {
+      throw problem.selectionError(token: bad.token, entry: bad.entry, value: bad.value)
     }
   }
 }

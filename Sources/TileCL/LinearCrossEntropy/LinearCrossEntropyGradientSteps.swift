@@ -207,12 +207,16 @@ struct LinearCrossEntropyGradientSteps: Sendable {
       ])
   }
 
+  /// Elements of dE that a work-item makes: groups of few elements would take longer to begin than to end.
+  private static let embeddingsOfItem = 8
+
   func enqueueEmbeddings(
     _ arguments: LinearCrossEntropyArguments, sums: Buffer, coefficients: Buffer, smoothing: KernelArgument,
     into gradient: KernelArgument
   ) throws {
     try launch(
-      "embeddings", count: problem.hiddenSize, rows: problem.tokens,
+      "embeddings", count: (problem.hiddenSize + Self.embeddingsOfItem - 1) / Self.embeddingsOfItem,
+      rows: problem.tokens,
       [
         .buffer(sums), arguments.tokens, arguments.hiddenSize, arguments.scale, .buffer(coefficients), smoothing,
         gradient,

@@ -13,27 +13,6 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
 
   static let file = "linear_cross_entropy/linear_cross_entropy.hopper.cl"
 
-  /// The problems that the kernel takes, in words.
-  static let scope =
-    "float16 and bfloat16 (matrix units would round float32 to tf32), D of multiples of 8, targets that are classes, "
-    + "no class weights or entropy, no quantized classifier"
-
-  private static let largestSize = 1 << 30
-
-  /// Why the kernel does not take a problem; nil if it does.
-  static func objection(_ problem: LinearCrossEntropyDescriptor) -> String? {
-    guard problem.dtype != .float32 else { return "dtype float32" }
-    guard problem.quantization == nil else { return "a quantized classifier" }
-    guard problem.targets == .classes else { return "targets that are not classes" }
-    guard !problem.loss.hasClassWeights else { return "class weights" }
-    guard !problem.outputs.contains(.entropy) else { return "entropy" }
-    guard problem.hiddenSize % 8 == 0 else { return "rows of \(problem.hiddenSize)" }
-    for size in [problem.tokens, problem.vocabulary, problem.hiddenSize] where size > largestSize {
-      return "a size of \(size)"
-    }
-    return nil
-  }
-
   /// - Parameter logitBudget: The bytes of logits that may be kept, with tiles.
   init(
     _ problem: LinearCrossEntropyDescriptor, variant: KernelVariant, logitBudget: Int, on context: Context
@@ -45,11 +24,7 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     self.tiles = tiles
     split = LinearCrossEntropyMatrixSplit(problem, tiles, computeUnits: units)
     groups = min(units, split.items)
-    let keepsTiles = problem.outputs.contains(.gradientTiles)
-    keptClasses =
-      keepsTiles
-      ? LinearCrossEntropyKeptLogits.classes(
-        problem, budget: min(logitBudget, context.pool.maximumAllocation), tile: tiles.keptUnit) : 0
+    keptClasses = problem.keptClasses(budget: logitBudget, unit: tiles.keptUnit, on: context)
     var defines = tiles.defines.merging(problem.matrixDefines) { own, _ in own }
     defines["KEEP_LOGITS"] = keptClasses > 0 ? 1 : 0
     let program = try context.program(variant.source(defines: defines))
@@ -69,7 +44,7 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
     maxima: Buffer?, logits: Buffer?, on context: Context
   ) throws {
     let (maps, _) = try HopperMaps.enqueue(
-      self.maps, arguments.mappedEmbeddings, arguments.mappedClassifier, on: context)
+      self.maps, arguments.embeddingOperand, arguments.classifierOperand, on: context)
     func number(_ value: Int) -> KernelArgument { .int32(Int32(clamping: value)) }
     var list: [KernelArgument] = [maps, .buffer(targets)]
     list += [number(problem.tokens), number(problem.vocabulary), number(problem.hiddenSize)]
@@ -84,6 +59,13 @@ struct LinearCrossEntropyHopperPartials: LinearCrossEntropyPartialsLaunch {
 }
 
 extension LinearCrossEntropyDescriptor {
+  /// Of how many classes, a multiple of `unit` or all, a kernel for matrix units keeps the logits if it keeps tiles.
+  func keptClasses(budget: Int, unit: Int, on context: Context) -> Int {
+    guard outputs.contains(.gradientTiles) else { return 0 }
+    let most = min(budget, context.pool.maximumAllocation)
+    return LinearCrossEntropyKeptLogits.classes(self, budget: most, tile: unit)
+  }
+
   /// The compile keys of kernels for matrix units that make the statistics of logits, but those of tiles.
   var matrixDefines: [String: Int] {
     var defines = [

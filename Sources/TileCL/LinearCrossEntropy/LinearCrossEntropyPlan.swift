@@ -46,7 +46,7 @@ public struct LinearCrossEntropyPlan: Sendable {
   ///     4 N                losses, unless they are the result themselves
   ///     4 N                the argmax, if only accuracy asks for it
   ///     4 k N              logits of k top targets
-  ///     32, and 4 with class weights; 256 for a kernel of matrix units
+  ///     8, and 4 with class weights; 256 for a kernel of matrix units
   ///     4 ((⌈N / 256⌉ + 1) D + 2 V + 256 ⌈V / 1024⌉)     for the order of classes, with gradient tiles
   ///     one wave of logits, at most 64 MiB if one tile of classes is not more, for top classes
   ///
@@ -64,7 +64,8 @@ public struct LinearCrossEntropyPlan: Sendable {
 
   /// Computes the loss, and whatever else the descriptor asks for.
   ///
-  /// The call returns once the targets are known to be valid, which is when the device is done.
+  /// The call returns once the targets are known to be valid, which is when the device is done with what was enqueued
+  /// before; the results may still be on their way.
   ///
   /// - Throws: ``TileCLError`` that names the tensor that is missing, not expected, or of a wrong engine, dtype, shape
   ///   or layout; ``TileCLError/Code/outOfRange`` for the first target that is neither a class nor the ignore index,
@@ -87,8 +88,11 @@ public struct LinearCrossEntropyPlan: Sendable {
         Reference.linearCrossEntropy(descriptor, values),
         rows: Reference.linearCrossEntropyRows(descriptor, values))
     }
+    let check = try forward.enqueueCheck(inputs)
     let (statistics, arguments) = try forward.statistics(inputs, engine: engine)
-    return try forward.output(statistics, arguments, engine: engine)
+    let output = try forward.output(statistics, arguments, engine: engine)
+    try forward.require(check, of: inputs)
+    return output
   }
 
   /// Computes the loss of a problem whose descriptor asks for no further tensors.
@@ -152,8 +156,11 @@ public struct LinearCrossEntropyPlan: Sendable {
       }
       return try output(Reference.linearCrossEntropy(descriptor, rows: rows, inputs.values()), rows: rows)
     }
+    let check = try forward.enqueueCheck(inputs)
     let (statistics, arguments) = try forward.merge(parts, inputs, engine: engine)
-    return try forward.output(statistics, arguments, engine: engine)
+    let output = try forward.output(statistics, arguments, engine: engine)
+    try forward.require(check, of: inputs)
+    return output
   }
 
   /// The reference's results, rounded once.
@@ -194,7 +201,7 @@ extension Engine {
   ///   - logitBudget: The bytes of logits that a run may keep for the backward pass, if gradient tiles are asked for:
   ///     with as many as all of them take, 4 N V, V rounded up to a multiple of 64, none is computed anew, and with
   ///     fewer those of some classes are. It changes no bit of the results. No more are kept
-  ///     than one allocation may take, and by the kernels of NVIDIA Ampere none.
+  ///     than one allocation may take.
   /// - Throws: ``TileCLError/Code/programBuild`` with the compiler's log, ``TileCLError/Code/unsupported`` for a device
   ///   that no kernel of this operation can run on, ``TileCLError/Code/openCL`` when the driver fails.
   public func makePlan(

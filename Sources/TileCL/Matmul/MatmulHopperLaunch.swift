@@ -101,9 +101,9 @@ package struct MatmulHopperLaunch: MatmulLaunch {
       func place(_ matrix: MatmulOperands.Matrix, rowStride: Int) -> [KernelArgument] {
         [matrix.argument, .element(matrix.offset + entry * matrix.batchStride), .element(rowStride)]
       }
-      func mapped(_ matrix: MatmulOperands.Matrix, count: Int, width: Int) -> HopperMaps.Operand {
+      func mapped(_ matrix: MatmulOperands.Matrix, count: Int, width: Int) -> MatrixOperand {
         // The stride of a single row is never taken, but a map wants a valid one.
-        HopperMaps.Operand(
+        MatrixOperand(
           place(matrix, rowStride: matrix.rowStride.roundedUp(toMultipleOf: 8)), count: count, width: width)
       }
       let (maps, written) = try HopperMaps.enqueue(

@@ -12,6 +12,8 @@ public final class Context: Sendable {
   public let pool: BufferPool
   /// The queue that is used where no other is named.
   public let queue: Queue
+  /// A queue for short answers that must not wait for what is enqueued behind them in ``queue``.
+  package let answers: Queue
   /// The settings in force.
   public let environment: Environment
   public let logger: Logger
@@ -30,6 +32,7 @@ public final class Context: Sendable {
     handle.onMemoryShortage.withLock { $0 = { [weak pool] in pool?.trim() } }
     self.pool = pool
     queue = try Queue(context: handle, profiling: environment.profiling)
+    answers = try Queue(context: handle, profiling: false)
     // PoCL caches what it builds, and asking it for binaries compiles once more.
     let cache = device.platform.isPoCL ? nil : environment.cacheDirectory.map(ProgramCache.init(directory:))
     programs = ProgramStore(context: handle, environment: environment, logger: logger, cache: cache)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import TileCL
 
-@Suite("The Ampere kernel of linear cross-entropy")
+@Suite("The Ampere kernels of linear cross-entropy")
 struct LinearCrossEntropyAmpereTests {
   private static func problem(
     _ tokens: Int = 8192, _ depth: Int = 2304, _ vocabulary: Int = 256_000, dtype: DType = .bfloat16,
@@ -23,8 +23,10 @@ struct LinearCrossEntropyAmpereTests {
 
   @Test("The row stands between Hopper's and those that are not for matrix units")
   func row() {
-    let names = KernelTable.rows.filter { $0.operation == .linearCrossEntropy && $0.part == .forward }.map(\.name)
-    #expect(names == ["hopper", "ampere", "avx512bf16", "avx512", "portable"])
+    for part in [KernelVariant.Part.forward, .backward] {
+      let names = KernelTable.rows.filter { $0.operation == .linearCrossEntropy && $0.part == part }.map(\.name)
+      #expect(names == ["hopper", "ampere", "avx512bf16", "avx512", "portable"])
+    }
   }
 
   @Test("Tiles are as the kernel wants them and have names of their own")
@@ -58,6 +60,27 @@ struct LinearCrossEntropyAmpereTests {
       #expect(Self.choice(problem, forced: "t96-v128-d32-s3") != "t96-v128-d32-s3")
     }
     #expect(try Self.choice(Self.problem(), localMemory: 32 << 10) == nil)
+  }
+
+  @Test("Tiles of gradients are as the kernels want them, have names of their own, and fit 48 KiB where they must")
+  func gradientTiles() throws {
+    let tunings = LinearCrossEntropyAmpereGradientTiles.tunings
+    for tiles in tunings {
+      for part in [tiles.logits, tiles.classifier, tiles.embeddings] {
+        #expect(part.rows % 64 == 0 && part.columns % 64 == 0 && part.sums <= 128, "\(tiles.name)")
+        #expect(part.byteCount <= 96 << 10 && part.rasterRows >= 1, "\(tiles.name)")
+      }
+      // A cell is a warp's part of a tile, and what the forward pass keeps maxima of.
+      #expect(tiles.logits.defines["WARP_ROWS"] == tiles.cell.tokens, "\(tiles.name)")
+      #expect(tiles.logits.defines["WARP_COLUMNS"] == tiles.cell.classes, "\(tiles.name)")
+      #expect(LinearCrossEntropyAmpereTiles.tunings.allSatisfy { $0.keptColumns == tiles.cell.classes })
+      #expect(tiles.cell.tokens % LinearCrossEntropyAmpereProduct.stepDepth == 0, "\(tiles.name)")
+      #expect(tiles.waveUnit % tiles.logits.columns == 0 && tiles.waveUnit % tiles.classifier.rows == 0)
+    }
+    #expect(Set(tunings.map(\.name)).count == tunings.count)
+    for (kibibytes, fitting) in [(227, tunings[...]), (48, tunings.dropFirst()), (32, [])] {
+      #expect(LinearCrossEntropyAmpereGradientTiles.fitting(localMemory: kibibytes << 10) == Array(fitting))
+    }
   }
 
   @Test("Compile keys name the planes of statistics")

@@ -16,46 +16,54 @@ struct LinearCrossEntropyHopperTests {
 
   @Test("What it does not take has a reason")
   func objections() throws {
-    #expect(try LinearCrossEntropyHopperPartials.objection(Self.problem()) == nil)
+    #expect(try LinearCrossEntropyMatrixScope.objection(Self.problem()) == nil)
     for (problem, part) in try [
       (Self.problem(dtype: .float32), "float32"), (Self.problem(17, 12, 30), "rows of 12"),
       (Self.problem(outputs: .entropy), "entropy"),
       (Self.problem(loss: LinearCrossEntropyLoss(hasClassWeights: true)), "class weights"),
     ] {
-      #expect(try #require(LinearCrossEntropyHopperPartials.objection(problem)).contains(part))
+      #expect(try #require(LinearCrossEntropyMatrixScope.objection(problem)).contains(part))
     }
   }
 
   @Test("What the backward kernels do not take besides has a reason")
   func backwardObjections() throws {
-    #expect(try LinearCrossEntropyHopperBackward.objection(Self.problem(outputs: .gradientTiles), audits: false) == nil)
-    #expect(try LinearCrossEntropyHopperBackward.objection(Self.problem(), audits: true) == "an audit")
-    #expect(try LinearCrossEntropyHopperBackward.objection(Self.problem(dtype: .float32), audits: false) != nil)
+    func objection(_ problem: LinearCrossEntropyDescriptor, audits: Bool = false) -> String? {
+      LinearCrossEntropyMatrixScope.backwardObjection(problem, audits: audits)
+    }
+    #expect(try objection(Self.problem(outputs: .gradientTiles)) == nil)
+    #expect(try objection(Self.problem(), audits: true) == "an audit")
+    #expect(try objection(Self.problem(dtype: .float32)) != nil)
   }
 
   @Test("Tiles of gradients fit local memory, have names of their own, and leave registers for options")
   func gradientTiles() throws {
     let tunings = LinearCrossEntropyHopperGradientTiles.tunings
+    func usual(_ problem: LinearCrossEntropyDescriptor) throws -> LinearCrossEntropyGradientTiles {
+      let fitting = tunings.filter { LinearCrossEntropyHopperGradientTiles.fits($0, problem) }
+      return try #require(
+        LinearCrossEntropyGradientTiles.choice(problem, among: fitting, budget: nil, computeUnits: 132, forced: nil))
+    }
     for tiles in tunings {
       for part in [tiles.logits, tiles.classifier, tiles.embeddings] {
         #expect(part.byteCount + 1024 <= 227 << 10, "\(tiles.name)")
         #expect(part.columns % 64 == 0)
       }
       // Pieces of results need room of their own.
-      #expect(tiles.logits.staging > 0 && tiles.classifier.staging > 0)
+      for part in [tiles.logits, tiles.classifier] {
+        #expect(try #require(part.defines["STAGING_BYTES"]) > 0)
+      }
       #expect(tiles.waveUnit % tiles.logits.columns == 0 && tiles.waveUnit % tiles.classifier.rows == 0)
     }
     #expect(Set(tunings.map(\.name)).count == tunings.count)
     for (problem, most) in try [
-      (Self.problem(), 384), (Self.problem(logits: LinearCrossEntropyLogits(hasBias: true)), 256),
-      (Self.problem(logits: LinearCrossEntropyLogits(softcap: 30)), 256),
+      (Self.problem(), 192), (Self.problem(logits: LinearCrossEntropyLogits(hasBias: true)), 128),
+      (Self.problem(logits: LinearCrossEntropyLogits(softcap: 30)), 128),
     ] {
-      let tiles = LinearCrossEntropyHopperGradientTiles.choice(problem, budget: nil, computeUnits: 132, forced: nil)
-      #expect(tiles.logits.rowBlocks * tiles.logits.columns <= most)
+      #expect(try usual(problem).logits.sums <= most)
     }
     let smoothed = try Self.problem(loss: LinearCrossEntropyLoss(labelSmoothing: 0.1))
-    let tiles = LinearCrossEntropyHopperGradientTiles.choice(smoothed, budget: nil, computeUnits: 132, forced: nil)
-    #expect(tiles.classifier.rowBlocks * tiles.classifier.columns <= 256)
+    #expect(try usual(smoothed).classifier.sums <= 128)
   }
 
   @Test(
@@ -63,10 +71,10 @@ struct LinearCrossEntropyHopperTests {
     arguments: [1, 129, 8192, 100_000], [1, 17, 50_264, 256_000])
   func waves(tokens: Int, vocabulary: Int) throws {
     let problem = try Self.problem(tokens, 64, vocabulary)
-    for tiles in LinearCrossEntropyHopperGradientTiles.tunings {
+    for tiles in LinearCrossEntropyHopperGradientTiles.tunings + LinearCrossEntropyAmpereGradientTiles.tunings {
       for budget in [0, 1 << 20, 1 << 28, nil] {
-        let waves = LinearCrossEntropyHopperWaves(problem, tiles, budget: budget, computeUnits: 132)
-        let limit = budget ?? LinearCrossEntropyHopperWaves.usualBudget
+        let waves = LinearCrossEntropyGradientWaves(problem, tiles, budget: budget, computeUnits: 132)
+        let limit = budget ?? LinearCrossEntropyGradientWaves.usualBudget
         #expect(waves.size % tiles.waveUnit == 0)
         #expect(waves.byteCount <= limit || waves.size == tiles.waveUnit)
         #expect(waves.ranges.map(\.count).reduce(0, +) == vocabulary)

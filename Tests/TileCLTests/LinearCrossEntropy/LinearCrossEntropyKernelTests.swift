@@ -103,7 +103,7 @@ struct LinearCrossEntropyKernelTests {
     let plan = try engine.makePlan(problem)
     let pool = try #require(engine.context).pool
     let partials = try 12 * 300 * #require(plan.forward).partials.splits
-    #expect(plan.workspaceByteCount == partials + 16 * 300 + 4 * 300 + 32)
+    #expect(plan.workspaceByteCount == partials + 16 * 300 + 4 * 300 + 8)
     #expect(plan.stateByteCount == 12 * 300 + 4)
     #expect(plan.workspaceByteCount < problem.logitsByteCount / 8)
     #expect(try Engine.reference.makePlan(problem).workspaceByteCount == 0)

@@ -2,50 +2,32 @@ import TileCLCore
 import TileCLReference
 import TileCLRuntime
 
-/// The kernels of `linear_cross_entropy/linear_cross_entropy_backward.hopper.cl` for one problem, and their launches.
-struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
+/// The kernels of the backward pass on a target's matrix units for one problem, and their launches.
+struct LinearCrossEntropyMatrixBackward<Product: LinearCrossEntropyGradientProduct>: LinearCrossEntropyBackwardPass {
   private let problem: LinearCrossEntropyDescriptor
   private let filter: GradientFilter
   private let parameters: LinearCrossEntropyParameters
-  private let tiles: LinearCrossEntropyHopperGradientTiles
-  private let waves: LinearCrossEntropyHopperWaves
+  private let tiles: LinearCrossEntropyGradientTiles
+  private let waves: LinearCrossEntropyGradientWaves
   private let steps: LinearCrossEntropyGradientSteps
   private let hasClosedSmoothing: Bool
   private let engine: Engine
   private let context: Context
-  private let logits: Part
+  private let logits: Product
   /// Nil if the classifier, or the embeddings, are frozen.
-  private let classifier: Part?
-  private let embeddings: Part?
+  private let classifier: Product?
+  private let embeddings: Product?
   private let factor: Kernel
-  private let queues: Kernel
+  private let queues: Kernel?
   private let lists: Kernel
   private let stored: Kernel
   private let biasParts: Kernel
 
-  static let file = "linear_cross_entropy/linear_cross_entropy_backward.hopper.cl"
-
-  /// The problems that the kernels take, in words.
-  static let scope = LinearCrossEntropyHopperPartials.scope + ", no audit"
-
-  /// A part of the file, compiled: a product and the maps of its operands.
-  private struct Part: Sendable {
-    let maps: Kernel
-    let product: Kernel
-    let sizes: LinearCrossEntropyHopperGradientTiles.Part
-    let units: Int
-
-    /// Launches the product over so many rows and columns.
-    func enqueue(rows: Int, columns: Int, _ arguments: [KernelArgument], on context: Context) throws {
-      let groups = min(units, sizes.tileCount(rows: rows, columns: columns))
-      try context.queue.launch(
-        product, global: [groups * sizes.groupItems], local: [sizes.groupItems], arguments)
-    }
-  }
-
   /// Why the kernels do not take a problem; nil if they do. They share the logits' bits with the forward kernel.
-  static func objection(_ problem: LinearCrossEntropyDescriptor, audits: Bool) -> String? {
-    LinearCrossEntropyHopperPartials.objection(problem) ?? (audits ? "an audit" : nil)
+  static func objection(_ problem: LinearCrossEntropyDescriptor, audits: Bool, on device: Device) -> String? {
+    if let objection = LinearCrossEntropyMatrixScope.backwardObjection(problem, audits: audits) { return objection }
+    return Product.fitting(problem, on: device).isEmpty
+      ? "\(device.declarableLocalMemory) bytes of local memory" : nil
   }
 
   init(
@@ -58,55 +40,49 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     self.engine = engine
     self.context = context
     let units = max(context.device.capabilities.computeUnits, 1)
-    let tiles = LinearCrossEntropyHopperGradientTiles.choice(
-      problem, budget: budget, computeUnits: units, forced: context.environment.tuning)
+    guard
+      let tiles = LinearCrossEntropyGradientTiles.choice(
+        problem, among: Product.fitting(problem, on: context.device), budget: budget, computeUnits: units,
+        forced: context.environment.tuning)
+    else { throw TileCLError(.unsupported, "no tiles of \(Product.file) fit the device's local memory") }
     self.tiles = tiles
-    waves = LinearCrossEntropyHopperWaves(problem, tiles, budget: budget, computeUnits: units)
+    waves = LinearCrossEntropyGradientWaves(problem, tiles, budget: budget, computeUnits: units)
     steps = try LinearCrossEntropyGradientSteps(problem, descriptor, on: context)
     hasClosedSmoothing = descriptor.hasClosedSmoothing
-    func program(_ number: Int, _ part: LinearCrossEntropyHopperGradientTiles.Part, _ keys: [String: Int]) throws
-      -> Program
-    {
-      var defines = part.defines.merging(keys) { $1 }
+    func product(
+      _ part: LinearCrossEntropyGradientPart, _ sizes: LinearCrossEntropyGradientTiles.Part, _ keys: [String: Int]
+    ) throws -> (product: Product, program: Program) {
+      var defines = sizes.defines.merging(keys) { $1 }.merging(Product.keys(part)) { $1 }
       defines["STORAGE"] = problem.dtype.storageKey
-      defines["PART"] = number
-      return try context.program(variant.source(defines: defines))
+      defines["PART"] = part.rawValue
+      let program = try context.program(variant.source(defines: defines))
+      return (try Product(program, part, sizes: sizes, computeUnits: units), program)
     }
-    func part(
-      _ program: Program, _ sizes: LinearCrossEntropyHopperGradientTiles.Part, _ name: String
-    ) throws -> Part {
-      try Part(
-        maps: program.kernel(HopperMaps.kernelName),
-        product: program.kernel("tilecl_linear_cross_entropy_\(name)_hopper"), sizes: sizes, units: units)
-    }
-    let first = try program(
-      0, tiles.logits,
-      [
-        "QUEUED": 1, "HAS_BIAS": problem.logits.hasBias ? 1 : 0, "SOFTCAP": problem.logits.softcap == nil ? 0 : 1,
-        "SCALED": problem.logits.scale == 1 ? 0 : 1,
-        "DENSE": descriptor.hasSmoothing && descriptor.hasSoftcap ? 1 : 0,
-      ])
-    logits = try part(first, tiles.logits, "gradient_tiles")
-    factor = try first.kernel("tilecl_linear_cross_entropy_gradient_factor")
-    queues = try first.kernel("tilecl_linear_cross_entropy_gradient_queues")
-    lists = try first.kernel("tilecl_linear_cross_entropy_gradient_lists")
-    stored = try first.kernel("tilecl_linear_cross_entropy_stored_gradients")
-    biasParts = try first.kernel("tilecl_linear_cross_entropy_bias_parts")
+    let keys = [
+      "HAS_BIAS": problem.logits.hasBias ? 1 : 0, "SOFTCAP": problem.logits.softcap == nil ? 0 : 1,
+      "SCALED": problem.logits.scale == 1 ? 0 : 1, "DENSE": descriptor.hasSmoothing && descriptor.hasSoftcap ? 1 : 0,
+    ]
+    let program: Program
+    (logits, program) = try product(.logits, tiles.logits, keys.merging(tiles.cell.defines) { $1 })
+    factor = try program.kernel("tilecl_linear_cross_entropy_gradient_factor")
+    queues = Product.hasQueues ? try program.kernel("tilecl_linear_cross_entropy_gradient_queues") : nil
+    lists = try program.kernel("tilecl_linear_cross_entropy_gradient_lists")
+    stored = try program.kernel("tilecl_linear_cross_entropy_stored_gradients")
+    biasParts = try program.kernel("tilecl_linear_cross_entropy_bias_parts")
     classifier =
       try parameters.contains(.classifier)
-      ? part(
-        program(
-          1, tiles.classifier,
-          [
-            "LISTED": 1, "A_TRANSPOSED": 1, "B_TRANSPOSED": 1, "BLOCK_STEPS": tiles.logits.ownRows / 64,
-            "SMOOTHING": descriptor.hasClosedSmoothing ? 1 : 0,
-          ]), tiles.classifier, "classifier_gradient") : nil
+      ? product(
+        .classifier, tiles.classifier,
+        [
+          "LISTED": 1, "BLOCK_STEPS": tiles.cell.tokens / Product.stepDepth,
+          "SMOOTHING": descriptor.hasClosedSmoothing ? 1 : 0,
+        ]
+      ).product : nil
     embeddings =
       try parameters.contains(.embeddings)
-      ? part(
-        program(
-          2, tiles.embeddings, ["LISTED": 1, "B_TRANSPOSED": 1, "BLOCK_STEPS": tiles.logits.columns / 64]),
-        tiles.embeddings, "embedding_gradient") : nil
+      ? product(
+        .embeddings, tiles.embeddings, ["LISTED": 1, "BLOCK_STEPS": tiles.cell.classes / Product.stepDepth]
+      ).product : nil
   }
 
   var tuning: String? { tiles.name }
@@ -116,15 +92,15 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
   // ---- Cells: what is live or not, and lists of them.
 
   private static func count(_ size: Int, by tile: Int) -> Int { (size + tile - 1) / tile }
-  private var tokenCells: Int { Self.count(problem.tokens, by: tiles.logits.ownRows) }
-  private var classCells: Int { Self.count(problem.vocabulary, by: tiles.logits.columns) }
+  private var tokenCells: Int { Self.count(problem.tokens, by: tiles.cell.tokens) }
+  private var classCells: Int { Self.count(problem.vocabulary, by: tiles.cell.classes) }
   private var tokenTiles: Int { Self.count(problem.tokens, by: tiles.logits.rows) }
   private var classifierListStride: Int { 1 + tokenCells }
   private var classifierLists: Int { Self.count(waves.size, by: tiles.classifier.rows) }
-  private var embeddingListStride: Int { 1 + waves.size / tiles.logits.columns }
+  private var embeddingListStride: Int { 1 + waves.size / tiles.cell.classes }
   private var embeddingLists: Int { Self.count(problem.tokens, by: tiles.embeddings.rows) }
   /// Tokens whose gradients are added up to a share of the bias's.
-  private static let biasPartTokens = 256
+  private static var biasPartTokens: Int { 256 }
   private var biasPartCount: Int { Self.count(problem.tokens, by: Self.biasPartTokens) }
 
   /// Whether some gradients may be left out: as smoothing under a softcap has a share in each, not there.
@@ -142,13 +118,14 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     let (tokens, depth) = (problem.tokens, problem.hiddenSize)
     guard tokens > 0 else { return 0 }
     var bytes = waves.byteCount + 4 * LinearCrossEntropyGradientSteps.coefficientCount * tokens + 4 * tokens + 8
-    bytes += 4 * tokenCells * classCells + 3 * HopperMaps.byteCount
+    bytes += 4 * tokenCells * classCells + Product.operandByteCount(3)
     if skipsTiles, problem.outputs.contains(.gradientTiles) {
-      bytes += 4 * (tokenTiles * classCells + Self.count(problem.vocabulary, by: waves.size) * queueStride)
+      bytes += 4 * tokenTiles * classCells
+      if queues != nil { bytes += 4 * Self.count(problem.vocabulary, by: waves.size) * queueStride }
     }
-    if classifier != nil { bytes += 4 * classifierLists * classifierListStride + 3 * HopperMaps.byteCount }
+    if classifier != nil { bytes += 4 * classifierLists * classifierListStride + Product.operandByteCount(3) }
     if embeddings != nil {
-      bytes += 4 * embeddingLists * embeddingListStride + 2 * HopperMaps.byteCount + 4 * tokens * depth
+      bytes += 4 * embeddingLists * embeddingListStride + Product.operandByteCount(2) + 4 * tokens * depth
     }
     if wantsBias { bytes += 4 * biasPartCount * waves.size }
     if hasClosedSmoothing {
@@ -168,8 +145,9 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     let coefficients: Buffer
     /// What x is multiplied by, and the inverse.
     let factors: Buffer
-    /// For each tile whether it is to be computed, and of each wave the tiles that are; nil if all are.
-    let wanted: (flags: Buffer, queues: Buffer)?
+    /// For each tile, or the classes of a cell in it, whether it is to be computed, and of each wave the tiles that are
+    /// if the kernel wants them listed; nil if all are.
+    let wanted: (flags: Buffer, queues: Buffer?)?
     /// [cell of tokens][cell of classes].
     let live: Buffer
     /// What the forward pass has kept.
@@ -211,29 +189,26 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     let (tokens, classes, depth) = (problem.tokens, problem.vocabulary, problem.hiddenSize)
     let arguments = run.arguments
     let x = KernelArgument.buffer(try context.makeBuffer(byteCount: waves.byteCount))
-    let xRows = HopperMaps.Operand(x, count: tokens, width: waves.size, stride: waves.size)
-    let (logitsMaps, _) = try HopperMaps.enqueue(
-      logits.maps, arguments.mappedEmbeddings, arguments.mappedClassifier, xRows, on: context)
+    let xRows = MatrixOperand(x, count: tokens, width: waves.size, stride: waves.size)
+    let logitsOperands = try logits.operands(
+      arguments.embeddingOperand, arguments.classifierOperand, xRows, on: context)
 
     let lists = try Lists(
       byClasses: classifier.map { _ in try context.makeBuffer(byteCount: 4 * classifierLists * classifierListStride) },
       byTokens: embeddings.map { _ in try context.makeBuffer(byteCount: 4 * embeddingLists * embeddingListStride) })
     var classifierGradient: Tensor<Element>?
-    var classifierMaps = KernelArgument.noBuffer
+    var classifierOperands: [KernelArgument] = []
     if let classifier {
       let gradient: Tensor<Element> = try engine.empty(shape: problem.classifierShape)
-      let result = HopperMaps.Operand(try gradient.kernelArgument, count: classes, width: depth, stride: depth)
-      classifierMaps = try HopperMaps.enqueue(
-        classifier.maps, xRows.transposed, arguments.mappedEmbeddings.transposed, result, on: context
-      ).maps
+      let result = MatrixOperand(try gradient.kernelArgument, count: classes, width: depth, stride: depth)
+      classifierOperands = try classifier.operands(
+        xRows.transposed, arguments.embeddingOperand.transposed, result, on: context)
       classifierGradient = gradient
     }
     var sums: Buffer?
-    var embeddingMaps = KernelArgument.noBuffer
+    var embeddingOperands: [KernelArgument] = []
     if let embeddings {
-      embeddingMaps = try HopperMaps.enqueue(
-        embeddings.maps, xRows, arguments.mappedClassifier.transposed, on: context
-      ).maps
+      embeddingOperands = try embeddings.operands(xRows, arguments.classifierOperand.transposed, nil, on: context)
       let memory = try context.makeBuffer(byteCount: 4 * tokens * depth)
       try context.queue.fill(memory)
       sums = memory
@@ -245,15 +220,15 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
       if let logits = run.logits, wave.upperBound <= logits.classes {
         try enqueueStored(wave, run, logits, into: x)
       } else {
-        try enqueueLogits(wave, run, maps: logitsMaps)
+        try enqueueLogits(wave, run, operands: logitsOperands)
       }
       // Where nothing is left out, those of the first wave hold for all that are as long.
       if leavesOut || number == 0 || wave.count < waves.size { try enqueueLists(wave, run, into: lists) }
       if let classifier, let lists = lists.byClasses {
-        try enqueueClassifier(wave, run, classifier, maps: classifierMaps, lists: lists)
+        try enqueueClassifier(wave, run, classifier, operands: classifierOperands, lists: lists)
       }
       if let embeddings, let lists = lists.byTokens, let sums {
-        try enqueueEmbeddings(wave, run, embeddings, maps: embeddingMaps, lists: lists, into: sums)
+        try enqueueEmbeddings(wave, run, embeddings, operands: embeddingOperands, lists: lists, into: sums)
       }
       if let bias, let parts {
         try enqueueBiasParts(wave, run, of: x, into: parts)
@@ -279,13 +254,13 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
       factor, global: [Self.factorItems], local: [Self.factorItems],
       [.buffer(coefficients), number(problem.tokens), .buffer(factors)])
     let kept = forward.gradientTiles.flatMap { $0.tile.isOrdered ? nil : $0 }
-    var wanted: (flags: Buffer, queues: Buffer)?
-    if skipsTiles, let kept, kept.tile.classes == tiles.logits.columns {
+    var wanted: (flags: Buffer, queues: Buffer?)?
+    if skipsTiles, let kept, kept.tile.classes == tiles.cell.classes {
       let flags = try steps.live(
         arguments, coefficients: coefficients, maxima: kept.maxima, targets: targets, order: nil,
-        tile: (classes: tiles.logits.columns, tokens: tiles.logits.rows), tokenTiles: tokenTiles,
+        tile: (classes: tiles.cell.classes, tokens: tiles.logits.rows), tokenTiles: tokenTiles,
         classTiles: classCells, full: 1, rest: 0)
-      wanted = (flags, try enqueueQueues(flags))
+      wanted = (flags, try queues.map { try enqueueQueues($0, of: flags) })
     }
     let live = try context.makeBuffer(byteCount: 4 * tokenCells * classCells)
     try queue.fill(live)
@@ -298,22 +273,22 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
   }
 
   /// The work-items of the kernel that finds the factor.
-  private static let factorItems = 256
+  private static var factorItems: Int { 256 }
   /// The work-items that make a cell of x from logits that are kept.
-  private static let storedItems = 256
+  private static var storedItems: Int { 256 }
   /// The work-items that make a list or a queue.
-  private static let listItems = 128
+  private static var listItems: Int { 128 }
 
   private func number(_ value: Int) -> KernelArgument { .int32(Int32(clamping: value)) }
 
   /// The tiles of a wave, and one place more.
   private var queueStride: Int { 1 + tokenTiles * (waves.size / tiles.logits.columns) }
 
-  private func enqueueQueues(_ flags: Buffer) throws -> Buffer {
+  private func enqueueQueues(_ kernel: Kernel, of flags: Buffer) throws -> Buffer {
     let count = Self.count(problem.vocabulary, by: waves.size)
     let queues = try context.makeBuffer(byteCount: 4 * count * queueStride)
     try context.queue.launch(
-      self.queues, global: [count * Self.listItems], local: [Self.listItems],
+      kernel, global: [count * Self.listItems], local: [Self.listItems],
       [
         .buffer(flags), number(problem.tokens), number(problem.vocabulary), number(waves.size),
         number(tiles.logits.rasterRows), number(queueStride), .buffer(queues),
@@ -321,15 +296,18 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     return queues
   }
 
-  private func enqueueLogits(_ wave: Range<Int>, _ run: Run, maps: KernelArgument) throws {
-    var list: [KernelArgument] = [maps, .buffer(run.targets), number(problem.tokens), number(problem.hiddenSize)]
-    list += [number(wave.lowerBound), number(wave.count), number(tiles.logits.rasterRows), run.arguments.scale]
-    list += [run.flags, run.wanted.map { .buffer($0.queues) } ?? .noBuffer]
-    list.append(.element(wave.lowerBound / waves.size * queueStride))
+  private func enqueueLogits(_ wave: Range<Int>, _ run: Run, operands: [KernelArgument]) throws {
+    var list: [KernelArgument] = [.buffer(run.targets), number(problem.tokens), number(wave.lowerBound)]
+    list += [number(wave.count), number(tiles.logits.rasterRows), run.arguments.scale, run.flags]
+    if Product.hasQueues {
+      list.append(run.wanted?.queues.map { .buffer($0) } ?? .noBuffer)
+      list.append(.element(wave.lowerBound / waves.size * queueStride))
+    }
     list += [.buffer(run.coefficients), .buffer(run.factors), number(classCells), .buffer(run.live)]
     if problem.logits.hasBias { list += run.arguments.bias }
     if problem.logits.softcap != nil { list.append(run.arguments.softcap) }
-    try logits.enqueue(rows: problem.tokens, columns: wave.count, list, on: context)
+    try logits.enqueue(
+      rows: problem.tokens, columns: wave.count, depth: problem.hiddenSize, operands: operands, list, on: context)
   }
 
   /// The same from logits that the forward pass has kept.
@@ -341,7 +319,7 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     list += [.buffer(run.coefficients), .buffer(run.factors), number(classCells), .buffer(run.live), x]
     list.append(number(waves.size))
     if problem.logits.softcap != nil { list.append(run.arguments.softcap) }
-    let cells = Self.count(wave.count, by: tiles.logits.columns)
+    let cells = Self.count(wave.count, by: tiles.cell.classes)
     try context.queue.launch(
       stored, global: [cells * Self.storedItems, tokenCells], local: [Self.storedItems, 1], list)
   }
@@ -356,28 +334,30 @@ struct LinearCrossEntropyHopperBackward: LinearCrossEntropyBackwardPass {
     try context.queue.launch(
       self.lists, global: [(classLists + tokenLists) * Self.listItems], local: [Self.listItems],
       [
-        .buffer(run.live), .element(wave.lowerBound / tiles.logits.columns), number(classCells), number(tokenCells),
-        number(Self.count(wave.count, by: tiles.logits.columns)), number(classLists),
+        .buffer(run.live), .element(wave.lowerBound / tiles.cell.classes), number(classCells), number(tokenCells),
+        number(Self.count(wave.count, by: tiles.cell.classes)), number(classLists),
       ] + own(lists.byClasses, classifierListStride, tiles.classifier.rows, filter.filtersClassifier)
         + own(lists.byTokens, embeddingListStride, tiles.embeddings.rows, filter.filtersEmbeddings))
   }
 
   private func enqueueClassifier(
-    _ wave: Range<Int>, _ run: Run, _ part: Part, maps: KernelArgument, lists: Buffer
+    _ wave: Range<Int>, _ run: Run, _ product: Product, operands: [KernelArgument], lists: Buffer
   ) throws {
-    var list = [maps, number(problem.hiddenSize), number(wave.lowerBound), number(wave.count)]
-    list += [number(part.sizes.rasterRows), .buffer(lists), number(classifierListStride), run.arguments.scale]
+    var list = [number(problem.hiddenSize), number(wave.lowerBound), number(wave.count)]
+    list += [number(product.sizes.rasterRows), .buffer(lists), number(classifierListStride), run.arguments.scale]
     list += [.buffer(run.factors), run.smoothing.embeddings]
-    try part.enqueue(rows: wave.count, columns: problem.hiddenSize, list, on: context)
+    try product.enqueue(
+      rows: wave.count, columns: problem.hiddenSize, depth: problem.tokens, operands: operands, list, on: context)
   }
 
   private func enqueueEmbeddings(
-    _ wave: Range<Int>, _ run: Run, _ part: Part, maps: KernelArgument, lists: Buffer, into sums: Buffer
+    _ wave: Range<Int>, _ run: Run, _ product: Product, operands: [KernelArgument], lists: Buffer, into sums: Buffer
   ) throws {
-    var list = [maps, number(problem.tokens), number(problem.hiddenSize), number(wave.lowerBound)]
-    list += [number(part.sizes.rasterRows), .buffer(lists), number(embeddingListStride), .buffer(run.factors)]
-    try part.enqueue(
-      rows: problem.tokens, columns: problem.hiddenSize, list + [.buffer(sums)], on: context)
+    var list = [number(problem.tokens), number(problem.hiddenSize), number(wave.lowerBound)]
+    list += [number(product.sizes.rasterRows), .buffer(lists), number(embeddingListStride), .buffer(run.factors)]
+    try product.enqueue(
+      rows: problem.tokens, columns: problem.hiddenSize, depth: wave.count, operands: operands,
+      list + [.buffer(sums)], on: context)
   }
 
   private func enqueueBiasParts(_ wave: Range<Int>, _ run: Run, of x: KernelArgument, into parts: Buffer) throws {

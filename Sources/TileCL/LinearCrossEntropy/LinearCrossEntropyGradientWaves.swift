@@ -1,11 +1,11 @@
 import TileCLReference
 
-/// How many classes the Hopper kernels hold gradients of logits of at a time, 2 bytes each.
+/// How many classes the kernels for matrix units hold gradients of logits of at a time, 2 bytes each.
 ///
-///     most = max(1, floor(budget / (2 N unit))) unit      unit = LinearCrossEntropyHopperGradientTiles.waveUnit
+///     most = max(1, floor(budget / (2 N unit))) unit      unit = LinearCrossEntropyGradientTiles.waveUnit
 ///
 /// Of the multiples of the unit up to this, and to V, that is taken which leaves least of the device idle.
-struct LinearCrossEntropyHopperWaves: Hashable, Sendable {
+struct LinearCrossEntropyGradientWaves: Hashable, Sendable {
   /// Classes of a wave.
   let size: Int
   /// The time that all waves are expected to take, in seconds.
@@ -19,7 +19,7 @@ struct LinearCrossEntropyHopperWaves: Hashable, Sendable {
   private static let trials = 64
 
   init(
-    _ problem: LinearCrossEntropyDescriptor, _ tiles: LinearCrossEntropyHopperGradientTiles, budget: Int?,
+    _ problem: LinearCrossEntropyDescriptor, _ tiles: LinearCrossEntropyGradientTiles, budget: Int?,
     computeUnits: Int
   ) {
     let (tokens, vocabulary, depth) = (max(problem.tokens, 1), problem.vocabulary, problem.hiddenSize)
