@@ -70,6 +70,12 @@ static const unsigned char attention_attention_hopper[] = {
 static const unsigned char attention_attention_backward_hopper[] = {
 #embed "attention/attention_backward.hopper.cl"
 };
+static const unsigned char attention_gradient_rows[] = {
+#embed "attention/gradient_rows.clh"
+};
+static const unsigned char attention_backward_ampere[] = {
+#embed "attention/attention_backward.ampere.cl"
+};
 static const unsigned char attention_gradient_maps_hopper[] = {
 #embed "attention/gradient_maps.hopper.clh"
 };
@@ -280,6 +286,8 @@ static const tilecl_kernel_file files[] = {
     FILE_ENTRY("ampere/products.ampere.clh", ampere_products),
     FILE_ENTRY("attention/attention.hopper.cl", attention_attention_hopper),
     FILE_ENTRY("attention/attention_backward.hopper.cl", attention_attention_backward_hopper),
+    FILE_ENTRY("attention/gradient_rows.clh", attention_gradient_rows),
+    FILE_ENTRY("attention/attention_backward.ampere.cl", attention_backward_ampere),
     FILE_ENTRY("attention/gradient_maps.hopper.clh", attention_gradient_maps_hopper),
     FILE_ENTRY("attention/gradients.hopper.clh", attention_gradients_hopper),
     FILE_ENTRY("attention/copies.hopper.clh", attention_copies_hopper),

@@ -24,7 +24,8 @@
 //
 // Tensors: Q[b, h, i, :], dO likewise, K[b, h / head_ratio, j, :], V likewise, through tensor maps
 // (attention/gradient_maps.hopper.clh), whose addresses and strides are multiples of 16 bytes; gradients contiguous.
-// Rows beyond a tensor read as zeros. LSE and delta as that file writes them.
+// Rows beyond a tensor read as zeros. LSE and delta as attention/gradient_rows.clh
+// writes them.
 //
 // Work-group (128 * (1 + CONSUMERS), 1, 1). Local memory: OWN_SLOTS pairs of own tiles, STAGES pairs of other tiles,
 // LSE and delta beside them if they are queries, then barriers and what warp 0 tells the others about items and tiles.
@@ -36,10 +37,11 @@
 // what the mask hides is finite; scale in 2^-64 ... 2^64; lengths at most 2^30.
 //
 // Program parts: common/storage.clh, attention/common.clh, hopper/instructions.hopper.clh,
-// attention/gradients.hopper.clh, attention/gradient_maps.hopper.clh, this file.
+// attention/gradients.hopper.clh, attention/gradient_rows.clh, attention/gradient_maps.hopper.clh, this file.
 //
 // Needs: ../hopper/instructions.hopper.clh
 // Needs: gradients.hopper.clh
+// Needs: gradient_rows.clh
 // Needs: gradient_maps.hopper.clh
 // Check: -D OWNER_QUERIES=0
 // Check: -D MASK=1 -D HEAD_DIM=128 -D VALUE_DIM=128 -D CONSUMERS=2 -D OTHER_TILE=80

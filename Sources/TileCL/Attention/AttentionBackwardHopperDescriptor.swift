@@ -75,25 +75,13 @@ package struct AttentionBackwardHopperDescriptor: Hashable, Sendable {
 
   /// Why the kernels do not take a problem; nil if they do.
   package static func objection(_ problem: AttentionDescriptor) -> String? {
-    guard problem.dtype == .float16 || problem.dtype == .bfloat16 else { return "dtype \(problem.dtype.rawValue)" }
+    if let objection = AttentionBackwardMatrixScope.objection(problem) { return objection }
     guard problem.headDimension == problem.valueDimension, [64, 128].contains(problem.headDimension) else {
       return "head dimension \(problem.headDimension), values \(problem.valueDimension)"
     }
-    // Below and above, exponents of 2 leave the range of fp32.
-    guard (0x1p-64...0x1p64).contains(problem.scale) else { return "scale \(problem.scale)" }
-    var score = problem.score
-    // A sink is in the LSE.
-    score.hasSinks = false
-    guard score == AttentionScore(), problem.maskModification == nil else { return "a score that is not plain" }
-    guard problem.tokenOrder == nil else { return "a token order" }
-    guard problem.sequences == nil else { return "sequences" }
     if let mask = problem.mask.blockMasks?.masks[0], mask.queryBlock % 64 != 0 || mask.keyBlock % 64 != 0 {
       return "blocks of \(mask.queryBlock) x \(mask.keyBlock)"
     }
-    let heads = problem.batch.multipliedReportingOverflow(by: problem.queryHeads)
-    let length = max(problem.queryLength, problem.keyLength)
-    let items = heads.partialValue.multipliedReportingOverflow(by: (length + 63) / 64)
-    guard !heads.overflow, !items.overflow, items.partialValue < 1 << 29 else { return "too many tiles" }
     return nil
   }
 

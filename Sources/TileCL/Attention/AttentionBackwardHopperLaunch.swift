@@ -7,12 +7,9 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
   package let kernelDescriptor: AttentionBackwardHopperDescriptor
   private let keys: AttentionBackwardHopperSide
   private let queries: AttentionBackwardHopperSide
-  private let rowKernel: Kernel
+  private let rows: AttentionGradientRows
   private let problem: AttentionDescriptor
   private let context: Context
-  /// LSE and delta of a head, with room for tiles that reach beyond its queries.
-  private let pitch: Int
-  private let rowByteCount: Int
 
   /// - Parameters:
   ///   - problem: One that ``AttentionBackwardHopperDescriptor`` has no objection to.
@@ -24,16 +21,14 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     kernelDescriptor = descriptor
     let tiles = descriptor.tiles
     let keyProgram = try context.program(descriptor.source(variant, tiles.keys, owner: .keys))
-    rowKernel = try keyProgram.kernel("tilecl_attention_gradient_rows")
     let queryProgram = try context.program(descriptor.source(variant, tiles.queries, owner: .queries))
     queries = try AttentionBackwardHopperSide(
       problem, owner: .queries, tiles: tiles.queries, program: queryProgram, on: context)
     keys = try AttentionBackwardHopperSide(
       problem, owner: .keys, tiles: tiles.keys, program: keyProgram, on: context)
     let reach = [problem.mask.blockMasks?.masks[0].queryBlock ?? 1, tiles.queries.ownTile, tiles.keys.otherTile]
-    pitch = reach.reduce(0) { max($0, (problem.queryLength + $1 - 1) / $1 * $1) }
-    rowByteCount = try checkedProduct(
-      [2, problem.batch, problem.queryHeads, pitch, DType.float32.byteCount], argument: "the workspace's bytes")
+    rows = try AttentionGradientRows(
+      problem, pitch: reach.reduce(0) { max($0, problem.queryLength.roundedUp(toMultipleOf: $1)) }, program: keyProgram)
   }
 
   package static func objection(_ problem: AttentionDescriptor, on context: Context) -> String? {
@@ -45,7 +40,7 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
   package var tuning: String { kernelDescriptor.tiles.name }
 
   /// LSE and delta, and twelve tensor maps.
-  package var workspaceByteCount: Int { rowByteCount + 2 * Self.mapByteCount }
+  package var workspaceByteCount: Int { rows.byteCount + 2 * Self.mapByteCount }
 
   private static let mapByteCount = 6 * 128
 
@@ -59,17 +54,8 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     _ inputs: AttentionInputs<Element>, lse: Tensor<Float>, outputGradient: Tensor<Element>, delta: Buffer,
     gradients: (query: Tensor<Element>, key: Tensor<Element>, value: Tensor<Element>)
   ) throws -> [Event] {
-    let rows = try context.makeBuffer(byteCount: rowByteCount)
-    let heads = problem.batch * problem.queryHeads
-    let items = 256
-    var events = [
-      try context.queue.launch(
-        rowKernel, global: [(heads * pitch + items - 1) / items * items], local: [items],
-        try lse.kernelArgumentAndOffset + [
-          .buffer(delta), .element(heads), .int32(Int32(clamping: problem.queryLength)),
-          .int32(Int32(clamping: pitch)), .buffer(rows),
-        ])
-    ]
+    let rows = try context.makeBuffer(byteCount: self.rows.byteCount)
+    var events = [try self.rows.enqueue(lse: lse, delta: delta, into: rows, on: context)]
     let ofQueries = [inputs.query, outputGradient]
     let ofKeys = [inputs.key, inputs.value]
 
@@ -105,7 +91,7 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
         arguments.append(.int32(Int32(clamping: count)))
       }
       arguments += [
-        .element(heads * pitch), .int32(Int32(clamping: pitch)), .float(problem.scale),
+        .element(self.rows.deltaOffset), .int32(Int32(clamping: self.rows.pitch)), .float(problem.scale),
         .float(problem.scale * 1.442_695_04),
       ]
       let size = side.tiles.workGroupSize

@@ -20,8 +20,8 @@ import TileCLRuntime
 ///     dQ[i] = scale Σ_j g0 K[j]      dK[j] = scale Σ_i g0 Q[i]      dV[j] = Σ_i k P dO[i]
 ///
 /// and the parameters of ``AttentionScore`` sum their parts of g. P and g stay in fp32, but where matrix units for
-/// 16-bit elements multiply them (fp16 and bf16 on NVIDIA Hopper); each gradient is rounded once. P is computed anew
-/// from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that size.
+/// 16-bit elements multiply them (fp16 and bf16 on NVIDIA GPUs since Ampere); each gradient is rounded once. P is
+/// computed anew from the LSE, so that no array of Sq x Sk elements is needed but where a bias has that size.
 ///
 /// Every sum has one order: equal input gives equal bits. The bits of rows of dQ, dK and dV do not depend on what else
 /// is in the batch: one work-group owns each row, or a number of them that follows from the keys alone; what rows share

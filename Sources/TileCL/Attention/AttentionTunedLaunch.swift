@@ -85,6 +85,7 @@ extension KernelVariant {
   var attentionBackwardLaunch: (any AttentionTunedBackwardLaunch.Type)? {
     switch file {
     case "attention/attention_backward.hopper.cl": AttentionBackwardHopperLaunch.self
+    case "attention/attention_backward.ampere.cl": AttentionBackwardAmpereLaunch.self
     case "attention/attention_backward.vector.cl": AttentionBackwardVectorLaunch.self
     default: nil
     }

@@ -161,11 +161,17 @@ public enum KernelTable {
       operation: .attention, part: .backward, name: "hopper",
       headers: [
         "common/vectors.clh", "attention/common.clh", "hopper/instructions.hopper.clh",
-        "attention/gradients.hopper.clh",
-        "attention/gradient_maps.hopper.clh",
+        "attention/gradients.hopper.clh", "attention/gradient_rows.clh", "attention/gradient_maps.hopper.clh",
       ], file: "attention/attention_backward.hopper.cl", requirement: .wgmma,
       scope: AttentionBackwardHopperDescriptor.scope,
       tunings: AttentionBackwardHopperDescriptor.tunings.map(\.name)),
+    KernelVariant(
+      operation: .attention, part: .backward, name: "ampere",
+      headers: [
+        "common/vectors.clh", "attention/common.clh", "ampere/instructions.ampere.clh", "attention/gradient_rows.clh",
+      ], file: "attention/attention_backward.ampere.cl", requirement: .mma,
+      scope: AttentionBackwardAmpereDescriptor.scope,
+      tunings: AttentionBackwardAmpereDescriptor.tunings.map(\.name)),
     KernelVariant(
       operation: .attention, part: .backward, name: "avx512",
       headers: [
