@@ -27,8 +27,8 @@
 // Tunables: WARPS, OTHER_TILE (a multiple of 16), STAGES (at least 2), OWN_VALUES_LOCAL.
 //
 // Preconditions: blocks are multiples of 16 along both sides; OTHER_TILE divides 32 or is a multiple of it; pattern
-// words run along the other side; what the mask hides is finite; scale in 2^-64 ... 2^64; lengths at most 2^30; `pitch`
-// is even and leaves room for a tile of either side behind the last query.
+// words run along the other side; what the mask hides is finite, dO and delta too; scale in 2^-64 ... 2^64; lengths at
+// most 2^30; `pitch` is even and leaves room for a tile of either side behind the last query.
 //
 // Needs: ../ampere/instructions.ampere.clh
 // Needs: gradient_rows.clh
@@ -130,7 +130,7 @@ static inline bool find_step(cursor_t *at, const own_t *own, const int query_len
     at->steps = (entries[1] - at->start) * CEIL_DIV(key_block, OTHER_TILE);
 #elif OWNER_QUERIES
     const int end =
-        MASK == MASK_CAUSAL ? clamp(own->first + own->rows + key_length - query_length, 0, key_length) : key_length;
+        MASK == MASK_CAUSAL ? clamp(own->first + own->rows + (key_length - query_length), 0, key_length) : key_length;
     at->steps = CEIL_DIV(end, OTHER_TILE);
 #else
     if (MASK == MASK_CAUSAL)
@@ -334,7 +334,9 @@ void tilecl_attention_backward_ampere(
   const matrix_t heads_of_own = MATRIX_OF(own_heads, own.batch, own.head);
   const matrix_t values_of_own = MATRIX_OF(own_values, own.batch, own.head);
 #if OWN_VALUES_LOCAL
-  copy_rows(base, OWN_TILE, 2 * VALUE_DEPTHS, VALUE_DIM, &values_of_own, own.first, own.first + own.rows);
+  // Nobody would wait for them before the end.
+  if (has_step)
+    copy_rows(base, OWN_TILE, 2 * VALUE_DEPTHS, VALUE_DIM, &values_of_own, own.first, own.first + own.rows);
 #endif
 #pragma unroll
   for (int i = 0; i < STAGES - 1; ++i) {
@@ -389,7 +391,7 @@ void tilecl_attention_backward_ampere(
 #if MASK == MASK_CAUSAL
       const int own_row = own.first + row + 8 * r;
 #if OWNER_QUERIES
-      end[r] = min(end[r], own_row + key_length - query_length + 1 - step.first - column);
+      end[r] = min(end[r], own_row + (key_length - query_length) + 1 - step.first - column);
 #else
       first[r] = own_row - (key_length - query_length) - step.first - column;
 #endif
@@ -414,7 +416,7 @@ void tilecl_attention_backward_ampere(
     const int last = step.first + OTHER_TILE;
     const bool cuts = step.pattern >= 0 || last > step.end
 #if MASK == MASK_CAUSAL && OWNER_QUERIES
-                      || last > own.first + 16 * warp + key_length - query_length + 1
+                      || last > own.first + 16 * warp + (key_length - query_length) + 1
 #elif MASK == MASK_CAUSAL
                       || step.first < own.first + 16 * warp + 15 - (key_length - query_length)
 #endif

@@ -30,7 +30,8 @@
 // Tunables: those of the main loop; WARP_COLUMNS a multiple of 64.
 //
 // Preconditions: N, V, D in 1 ... 2^30, D a multiple of 8, raster_rows at least 1; columns_per_split a multiple of
-// TILE_COLUMNS, splits the least number with splits * columns_per_split >= V; targets are classes or -1.
+// TILE_COLUMNS, splits the least number with splits * columns_per_split >= V; kept_stride a multiple of 64; targets are
+// classes or -1.
 //
 // Needs: ../ampere/instructions.ampere.clh
 // Needs: ../ampere/products.ampere.clh

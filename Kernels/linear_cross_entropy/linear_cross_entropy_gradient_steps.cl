@@ -10,7 +10,7 @@
 //   tilecl_linear_cross_entropy_bias           db from the shares of tiles
 //   tilecl_linear_cross_entropy_empty_rows     the rows of dC that are zero because of the filter
 //
-// Work-groups of any size, one work-item for each element that is written.
+// Work-groups of any size, one work-item for each element that is written, but for dE's: any number along both axes.
 //
 // Check: -D HAS_WEIGHTS=1 -D SMOOTHING=1
 // Check: -D TARGETS=1 -D HAS_WEIGHTS=1 -D VECTOR=8
@@ -177,22 +177,23 @@ __kernel void tilecl_linear_cross_entropy_live_targets(
   atomic_or(live + (size_t)(column / tile_rows) * token_tiles + at / entries / tile_columns, full);
 }
 
-// dE[n, d] = scale sums[n, d] - S[n] smoothing[d], smoothing[d] = scale sum_v w[v] C[v, d] if SMOOTHING; row by row, a
-// work-item every get_global_size(0)-th of a row.
+// dE[n, d] = scale sums[n, d] - S[n] smoothing[d], smoothing[d] = scale sum_v w[v] C[v, d] if SMOOTHING; row by row,
+// get_global_size(1) rows at a time, of which a work-item makes every get_global_size(0)-th element.
 __kernel void tilecl_linear_cross_entropy_embeddings(
     __global const float *sums, uint tokens, uint hidden_size, float scale, __global const float *coefficients,
     __global const float *smoothing, __global storage_t *embedding_gradient)
 {
-  const size_t n = get_global_id(1);
+  for (size_t n = get_global_id(1); n < tokens; n += get_global_size(1)) {
 #if SMOOTHING
-  const float dense = coefficients[COEFFICIENT_S * (size_t)tokens + n];
+    const float dense = coefficients[COEFFICIENT_S * (size_t)tokens + n];
 #endif
-  for (size_t d = get_global_id(0); d < hidden_size; d += get_global_size(0)) {
-    float x = scale * sums[n * hidden_size + d];
+    for (size_t d = get_global_id(0); d < hidden_size; d += get_global_size(0)) {
+      float x = scale * sums[n * hidden_size + d];
 #if SMOOTHING
-    x -= dense * smoothing[d];
+      x -= dense * smoothing[d];
 #endif
-    store_storage(embedding_gradient, n * hidden_size + d, x);
+      store_storage(embedding_gradient, n * hidden_size + d, x);
+    }
   }
 }
 

@@ -202,7 +202,7 @@ __kernel void tilecl_linear_cross_entropy_finish(
 #if TARGETS == TARGETS_CLASSES
   const int row = target_row(n, sequence_length, shift);
   const int index = row < 0 ? ignore_index : targets[target_offset + row * target_stride];
-  // A class that there is not is found out by the reduction; here it must not be read.
+  // A class that there is not is found out by the check; here it must not be read.
   const bool counts = row >= 0 && index != ignore_index && (uint)index < whole_vocabulary;
   const float mass = !counts ? 0.0f : HAS_WEIGHTS ? weights[index] : 1.0f;
   // log(s) - (t - from) keeps the digits of a small loss beside large logits, which LSE - t would round away.

@@ -159,14 +159,16 @@ __kernel void tilecl_quantized_matmul_dequantize(
     uint words_per_row, uint groups_per_row, uint symmetric)
 {
   const uint k = (uint)get_global_id(0);
-  const uint n = (uint)get_global_id(1);
-  if (k >= K || n >= N)
+  if (k >= K)
     return;
-  const uint word = codes[(size_t)n * words_per_row + k / CODES_PER_WORD];
-  const uint code = (word >> (k % CODES_PER_WORD * BITS)) & (LEVELS - 1);
-  const size_t group = (size_t)n * groups_per_row + k / group_size;
-  const float scale = scales[group];
-  // Not scale * (code - MIDPOINT), which would make a negative zero of the midpoint under a negative scale.
-  const float offset = symmetric ? -(float)MIDPOINT * scale : offsets[group];
-  store_storage(weights, weights_offset + n * weights_stride + k, fma(scale, (float)code, offset));
+  // Any number of rows at a time.
+  for (size_t n = get_global_id(1); n < N; n += get_global_size(1)) {
+    const uint word = codes[n * words_per_row + k / CODES_PER_WORD];
+    const uint code = (word >> (k % CODES_PER_WORD * BITS)) & (LEVELS - 1);
+    const size_t group = n * groups_per_row + k / group_size;
+    const float scale = scales[group];
+    // Not scale * (code - MIDPOINT), which would make a negative zero of the midpoint under a negative scale.
+    const float offset = symmetric ? -(float)MIDPOINT * scale : offsets[group];
+    store_storage(weights, weights_offset + n * weights_stride + k, fma(scale, (float)code, offset));
+  }
 }

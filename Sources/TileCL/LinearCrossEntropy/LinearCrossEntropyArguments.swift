@@ -99,6 +99,9 @@ extension Tensor {
 }
 
 extension Queue {
+  /// The work-groups that any driver counts along another axis than the first; CUDA's count no more there.
+  static let mostRows = 65_535
+
   /// Launches a kernel with a work-item for each of some elements, of which there is at least one.
   @discardableResult
   func launch(_ kernel: Kernel, count: Int, rows: Int = 1, _ arguments: [KernelArgument]) throws -> Event {

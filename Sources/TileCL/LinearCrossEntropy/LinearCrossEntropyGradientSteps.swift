@@ -216,7 +216,7 @@ struct LinearCrossEntropyGradientSteps: Sendable {
   ) throws {
     try launch(
       "embeddings", count: (problem.hiddenSize + Self.embeddingsOfItem - 1) / Self.embeddingsOfItem,
-      rows: problem.tokens,
+      rows: min(problem.tokens, Queue.mostRows),
       [
         .buffer(sums), arguments.tokens, arguments.hiddenSize, arguments.scale, .buffer(coefficients), smoothing,
         gradient,

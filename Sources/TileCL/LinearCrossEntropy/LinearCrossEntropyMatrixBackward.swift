@@ -23,7 +23,8 @@ struct LinearCrossEntropyMatrixBackward<Product: LinearCrossEntropyGradientProdu
   private let stored: Kernel
   private let biasParts: Kernel
 
-  /// Why the kernels do not take a problem; nil if they do. They share the logits' bits with the forward kernel.
+  /// Why the kernels do not take a problem; nil if they do. They have the bits of the same target's forward kernel;
+  /// those of another may differ in the last ones, by which the gradient of a very likely target is then off.
   static func objection(_ problem: LinearCrossEntropyDescriptor, audits: Bool, on device: Device) -> String? {
     if let objection = LinearCrossEntropyMatrixScope.backwardObjection(problem, audits: audits) { return objection }
     return Product.fitting(problem, on: device).isEmpty

@@ -46,7 +46,7 @@ public struct LinearCrossEntropyPlan: Sendable {
   ///     4 N                losses, unless they are the result themselves
   ///     4 N                the argmax, if only accuracy asks for it
   ///     4 k N              logits of k top targets
-  ///     8, and 4 with class weights; 256 for a kernel of matrix units
+  ///     8, and 4 with class weights; 256 for Hopper's kernel
   ///     4 ((⌈N / 256⌉ + 1) D + 2 V + 256 ⌈V / 1024⌉)     for the order of classes, with gradient tiles
   ///     one wave of logits, at most 64 MiB if one tile of classes is not more, for top classes
   ///

@@ -75,7 +75,8 @@ extension Engine {
       .kernel(.dequantize, on: context)
     let group = min(Self.quantizeGroup, kernel.maximumWorkGroupSize)
     try context.queue.launch(
-      kernel, global: [layout.depth.roundedUp(toMultipleOf: group), layout.columns], local: [group, 1],
+      kernel, global: [layout.depth.roundedUp(toMultipleOf: group), min(layout.columns, Queue.mostRows)],
+      local: [group, 1],
       weights.buffers + [.buffer(target), .uint64(UInt64(result.offset)), .uint64(UInt64(result.strides[0]))]
         + layout.kernelArguments)
     return result

@@ -15,6 +15,28 @@ struct LinearCrossEntropyLargeTests {
     try check(tokens, depth, classes, BFloat16.self, tolerance: 0x1p-8)
   }
 
+  /// CUDA counts 65,535 work-groups along the second axis.
+  @Test("More tokens than a driver may count along an axis", .enabled(if: TestEngines.hasOpenCL))
+  func manyTokens() throws {
+    let (tokens, depth, classes) = (66_001, 4, 6)
+    var random = SeededValues(seed: 66)
+    let embeddings = random.normals(tokens * depth, as: Float.self)
+    let classifier = random.normals(classes * depth, as: Float.self)
+    let problem = try LinearCrossEntropyDescriptor(
+      tokens: tokens, hiddenSize: depth, vocabulary: classes, reduction: .sum)
+    func gradients(on engine: Engine) throws -> [Float] {
+      let inputs = LinearCrossEntropyInputs(
+        embeddings: try engine.tensor(embeddings, shape: [tokens, depth]),
+        classifier: .dense(try engine.tensor(classifier, shape: [classes, depth])),
+        targets: try engine.tensor((0..<tokens).map { Int32($0 % classes) }, shape: [tokens]))
+      let forward = try engine.makePlan(problem).run(inputs)
+      let plan = try engine.makeBackwardPlan(problem, filter: .exact, parameters: .embeddings)
+      return try #require(plan.run(inputs, forward: forward).embeddings).array()
+    }
+    let found = try gradients(on: #require(TestEngines.openCL))
+    for (value, truth) in zip(found, try gradients(on: .reference)) { #expect(abs(value - truth) < 1e-5) }
+  }
+
   private func check<Element: FloatingPointElement>(
     _ tokens: Int, _ depth: Int, _ classes: Int, _ type: Element.Type, tolerance: Double
   ) throws {

@@ -31,6 +31,14 @@ import TileCLTestSupport
     }
   }
 
+  /// CUDA counts 65,535 work-groups along the second axis.
+  @Test(arguments: TestEngines.all)
+  func moreColumnsThanDriversCountAlongAnAxis(engine: Engine) throws {
+    let values = matrix(columns: 66_001, depth: 16)
+    let weights = try engine.quantize(engine.tensor(values, shape: [66_001, 16]), format)
+    #expect(try engine.dequantize(weights, as: Float.self).array() == values)
+  }
+
   @Test(arguments: TestEngines.all)
   func packedWeightsMoveBetweenEngines(engine: Engine) throws {
     let weights = try Engine.reference.quantize(
