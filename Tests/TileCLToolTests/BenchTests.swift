@@ -65,11 +65,25 @@ struct BenchTests {
       shares.map(BenchResult.percentage) == ["-", "83 %", "100 %", "104 %*", "-", "-", "-", "-"])
   }
 
-  @Test("A run lasts from its first start to its last end")
-  func spans() {
-    #expect(abs(BenchClock.span([(2000, 3000), (7000, 9000)]) - 7e-6) < 1e-15)
-    #expect(BenchClock.span([(5, 5)]) == 0)
-    #expect(BenchClock.span([]) == 0)
+  @Test("A run lasts from its first start to its last end, and is shared out to its commands")
+  func commands() {
+    func run(_ commands: [(name: String, started: UInt64, ended: UInt64)]) -> BenchCommands {
+      BenchCommands(commands.map { .init(name: $0.name, started: $0.started, ended: $0.ended) })
+    }
+    let run1 = run([("short", 2000, 3000), ("long", 3500, 6000), ("short", 7000, 9000)])
+    #expect(abs(run1.seconds - 7e-6) < 1e-15)
+    #expect(run1.shares.map(\.name) == ["short", "long"])
+    #expect(run1.shares.map(\.count) == [2, 1])
+    #expect(run1.shares.map(\.microseconds) == [3, 2.5])
+    #expect(abs(run1.idleMicroseconds - 1.5) < 1e-9)
+    #expect(
+      run1.text == """
+                  3.0 us  2 x    short
+                  2.5 us  1 x    long
+                  1.5 us         between them
+        """)
+    #expect(run([("nothing", 5, 5)]).seconds == 0)
+    #expect(run([]).seconds == 0)
   }
 
   @Test("Blocks drawn at random have the density asked for", arguments: [5, 10, 95, 100])
@@ -103,6 +117,9 @@ struct BenchTests {
       #expect(results.map(\.problem) == [problem.name, problem.name])
       #expect(results[0].variant == "portable")
       #expect(results[0].burst.milliseconds > 0)
+      let commands = try #require(results[0].commands)
+      #expect(abs(commands.seconds * 1e3 - results[0].burst.milliseconds) < 1e-9)
+      #expect(commands.shares.contains { $0.name.hasPrefix("tilecl_") && $0.microseconds > 0 })
       #expect(results[0].burst.share ?? 0 > 0)
       #expect(results[0].sustained == nil)
       #expect(results[0].outputDifference == nil)

@@ -12,6 +12,9 @@ public final class Event: Sendable {
   private let call: String
   private let kernel: String?
 
+  /// The kernel, or where there is none the OpenCL call.
+  package var name: String { kernel ?? call }
+
   init(_ handle: Handle, queue: Queue, call: String, kernel: String?) {
     self.handle = handle
     self.queue = queue

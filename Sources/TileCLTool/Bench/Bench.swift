@@ -35,7 +35,7 @@ struct Bench<Problem: BenchProblem> {
     let result = BenchResult(
       problem: problem.name, variant: single.variant, tuning: single.tuning, device: plain.name,
       driver: plain.context?.device.driverVersion ?? "", planMilliseconds: single.planSeconds * 1e3,
-      burst: rate(single.seconds, \.burst), wall: rate(wall, \.burst),
+      burst: rate(single.seconds, \.burst), commands: single.commands, wall: rate(wall, \.burst),
       sustained: sustained.map { rate($0, \.sustained) }, extraBytes: single.extraBytes, matrixRoof: roof?.name,
       outputDifference: first.flatMap { single.values?.outputDifference(from: $0) },
       lseDifference: first.flatMap { single.values?.lseDifference(from: $0) })
@@ -47,8 +47,9 @@ struct Bench<Problem: BenchProblem> {
     let variant: String
     let tuning: String?
     let planSeconds: Double
-    /// The median.
-    let seconds: Double
+    /// Of the median run.
+    let commands: BenchCommands?
+    var seconds: Double { commands?.seconds ?? .nan }
     let extraBytes: Int
     /// nil where they are not wanted.
     let values: BenchValues?
@@ -57,7 +58,7 @@ struct Bench<Problem: BenchProblem> {
   private func measureSingleRuns(_ variant: String?, keeps: Bool) throws -> SingleRuns {
     let engine = try engines.engine(variant: variant, profiling: true)
     let runner = try problem.runner(on: engine)
-    let seconds = try clock.burst(on: engine, runner.run)
+    let commands = try clock.median(on: engine, runner.run)
     var extraBytes = 0
     if let pool = engine.context?.pool {
       try engine.synchronize()
@@ -67,7 +68,7 @@ struct Bench<Problem: BenchProblem> {
       extraBytes = pool.snapshot().peakBytes - before
     }
     return SingleRuns(
-      variant: runner.variant, tuning: runner.tuning, planSeconds: runner.planSeconds, seconds: seconds,
+      variant: runner.variant, tuning: runner.tuning, planSeconds: runner.planSeconds, commands: commands,
       extraBytes: extraBytes, values: keeps ? try runner.values() : nil)
   }
 }

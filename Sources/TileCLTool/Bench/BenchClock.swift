@@ -9,41 +9,34 @@ struct BenchClock {
   /// For how many seconds the sustained time is taken; 0 for none.
   let sustained: Double
 
-  /// From the start of the first command to the end of the last in single runs, by events: in seconds and rising order,
-  /// after a run that warms up.
-  func times(on engine: Engine, _ run: () throws -> Void) throws -> [Double] {
+  /// What single runs took, by events: in rising order, after a run that warms up.
+  func runs(on engine: Engine, _ run: () throws -> Void) throws -> [BenchCommands] {
     guard let queue = engine.context?.queue else { return [] }
     let clock = ContinuousClock()
     let start = clock.now
-    var times: [Double] = []
+    var runs: [BenchCommands] = []
     repeat {
       let commands = try queue.commands(of: run)
       try engine.synchronize()
-      times.append(
-        Self.span(
+      runs.append(
+        BenchCommands(
           try commands.map { command in
             let profile = try command.profile()
-            return (profile.started, profile.ended)
+            return BenchCommands.Command(name: command.name, started: profile.started, ended: profile.ended)
           }))
-    } while times.count <= repetitions && (times.count < 4 || (clock.now - start).seconds < budget)
-    return times.dropFirst().sorted()
+    } while runs.count <= repetitions && (runs.count < 4 || (clock.now - start).seconds < budget)
+    return runs.dropFirst().sorted { $0.seconds < $1.seconds }
   }
 
-  /// From the first start to the last end, in seconds: what commands wait for each other counts, as it does where
-  /// others take the time between two events.
-  ///
-  /// - Parameter commands: When each started and ended, in nanoseconds.
-  static func span(_ commands: [(started: UInt64, ended: UInt64)]) -> Double {
-    let start = commands.map(\.started).min() ?? 0
-    let end = commands.map(\.ended).max() ?? 0
-    guard end > start else { return 0 }
-    return Double(end - start) * 1e-9
+  /// The median of ``runs(on:_:)``; nil without a device.
+  func median(on engine: Engine, _ run: () throws -> Void) throws -> BenchCommands? {
+    let runs = try runs(on: engine, run)
+    return runs.isEmpty ? nil : runs[runs.count / 2]
   }
 
-  /// The median of ``times(on:_:)``.
+  /// The seconds of ``median(on:_:)``.
   func burst(on engine: Engine, _ run: () throws -> Void) throws -> Double {
-    let times = try times(on: engine, run)
-    return times.isEmpty ? .nan : times[times.count / 2]
+    try median(on: engine, run)?.seconds ?? .nan
   }
 
   /// Seconds a run by the host's clock, runs enqueued back to back: at first, and after a while.

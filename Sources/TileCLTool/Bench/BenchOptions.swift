@@ -36,6 +36,9 @@ struct BenchOptions: ParsableArguments {
   @Flag(inversion: .prefixedNo, help: "Measure the device's limits first.")
   var roofs = true
 
+  @Flag(help: "Print what each kernel of a run took, beside its burst time; JSON always has it.")
+  var kernels = false
+
   @Flag(help: "List the problems and time none.")
   var list = false
 

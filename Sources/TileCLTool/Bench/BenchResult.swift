@@ -45,6 +45,8 @@ struct BenchResult: Encodable {
   let planMilliseconds: Double
   /// From the first kernel's start to the last one's end, the median of single runs.
   let burst: Rate
+  /// What took the time of the run whose time is ``burst``; nil without a device.
+  let commands: BenchCommands?
   /// The host's clock over a batch of runs, at first.
   let wall: Rate
   /// The same after a while of running.

@@ -52,7 +52,10 @@ struct BenchSession<Problem: BenchProblem> {
     for problem in problems {
       do {
         for result in try results(problem) {
-          if !options.json { print(result.text) }
+          if !options.json {
+            print(result.text)
+            if options.kernels, let commands = result.commands { print(commands.text) }
+          }
           report.results.append(result)
         }
       } catch {

@@ -42,7 +42,7 @@ struct BenchRoofs: Encodable {
     func roof(_ name: String, _ make: (Context) throws -> BenchRoofKernel?) throws -> BenchRoof? {
       guard let kernel = try make(context), let same = try make(other) else { return nil }
       let rounds = try kernel.rounds(on: engine)
-      let burst = try clock.times(on: engine) { try kernel.launch(rounds) }.first ?? .nan
+      let burst = try clock.runs(on: engine) { try kernel.launch(rounds) }.first?.seconds ?? .nan
       let last = try clock.wall(on: plain, expected: burst) { try same.launch(rounds) }.last
       try kernel.check()
       let work = kernel.work(rounds)
