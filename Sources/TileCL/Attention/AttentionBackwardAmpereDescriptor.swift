@@ -99,12 +99,9 @@ package struct AttentionBackwardAmpereDescriptor: Hashable, Sendable {
 
   /// What the kernel that owns keys takes, the larger one.
   package static func localByteCount(_ tiles: Tiles, _ problem: AttentionDescriptor) -> Int {
-    func rowByteCount(_ channels: Int) -> Int {
-      let chunks = (channels + 15) / 16 * 2
-      return 16 * (chunks % 8 == 0 ? chunks : chunks | 1)
-    }
-    let values = rowByteCount(problem.valueDimension)
+    let heads = AttentionDecodeDescriptor.rowByteCount(problem.headDimension)
+    let values = AttentionDecodeDescriptor.rowByteCount(problem.valueDimension)
     return (hasLocalValues(problem) ? tiles.ownTile * values : 0)
-      + tiles.stages * tiles.otherTile * (rowByteCount(problem.headDimension) + values)
+      + tiles.stages * tiles.otherTile * (heads + values)
   }
 }

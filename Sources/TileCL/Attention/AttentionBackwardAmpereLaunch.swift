@@ -85,19 +85,11 @@ package struct AttentionBackwardAmpereLaunch: AttentionTunedBackwardLaunch {
       _ side: Side, own: [Tensor<Element>], other: [Tensor<Element>], gradients: [KernelArgument]
     ) throws -> Event {
       var arguments = try (own + other).flatMap(matrix) + [.buffer(rows)] + gradients
-      for count in [
-        problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, side.ownTiles,
-      ] {
-        arguments.append(.int32(Int32(clamping: count)))
-      }
-      arguments += [
-        .element(self.rows.deltaOffset), .int32(Int32(clamping: self.rows.pitch)), .float(problem.scale),
-        .float(problem.scale * 1.442_695_04),
-      ]
+      arguments += self.rows.arguments(ownTiles: side.ownTiles) + side.maskArguments
       let size = kernelDescriptor.tiles.workGroupSize
       let items = try checkedProduct([side.groups, size], argument: "the range of work-items")
       return try context.queue.launch(
-        side.kernel, global: [items], local: [size], arguments + side.maskArguments)
+        side.kernel, global: [items], local: [size], arguments)
     }
     let ofQueries = [inputs.query, outputGradient]
     let ofKeys = [inputs.key, inputs.value]

@@ -85,15 +85,7 @@ package struct AttentionBackwardHopperLaunch: AttentionTunedBackwardLaunch {
     ) throws {
       let maps = try enqueueMaps(side, own: own, other: other, gradients: gradients)
       var arguments: [KernelArgument] = [.buffer(maps), .buffer(rows)] + gradients + [.buffer(side.schedule)]
-      for count in [
-        problem.queryLength, problem.keyLength, problem.queryHeads, problem.headRatio, side.ownTiles,
-      ] {
-        arguments.append(.int32(Int32(clamping: count)))
-      }
-      arguments += [
-        .element(self.rows.deltaOffset), .int32(Int32(clamping: self.rows.pitch)), .float(problem.scale),
-        .float(problem.scale * 1.442_695_04),
-      ]
+      arguments += self.rows.arguments(ownTiles: side.ownTiles)
       let size = side.tiles.workGroupSize
       events.append(
         try context.queue.launch(

@@ -128,10 +128,12 @@ package struct AttentionDecodeDescriptor: Hashable, Sendable {
 
   /// The bytes of a tile of K or V.
   static func slotByteCount(_ problem: AttentionDescriptor, keyTile: Int) -> Int {
-    let chunks = [problem.headDimension, problem.valueDimension].map { channels in
-      let chunks = (channels + 15) / 16 * 2
-      return chunks % 8 == 0 ? chunks : chunks | 1
-    }
-    return keyTile * 16 * (chunks.max() ?? 0)
+    keyTile * rowByteCount(max(problem.headDimension, problem.valueDimension))
+  }
+
+  /// The bytes of a row in local memory, and of the gap behind it, as `ampere/instructions.ampere.clh` has them.
+  static func rowByteCount(_ channels: Int) -> Int {
+    let chunks = (channels + 15) / 16 * 2
+    return 16 * (chunks % 8 == 0 ? chunks : chunks | 1)
   }
 }
